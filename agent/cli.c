@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unreleased"
+#endif
+
+#define PARAMS { "params", CLI_TEXT, false, "<field,...|all>", "the fields to show, in this order" }
+#define UUID { "uuid", CLI_TEXT, true, "<uuid>", "the migration" }
+
+const struct cli_verb cli_verbs[] = {
+	{ "vm-list", "list the guests of this host", cli_vm_list, NULL, { PARAMS } },
+	{ "vm-migrate",
+	  "move a running guest to another host; silent when it has gone well",
+	  cli_vm_migrate,
+	  NULL,
+	  {
+		  { "vm", CLI_TEXT, true, "<name|uuid|domid>", "the guest" },
+		  { "host", CLI_TEXT, true, "<name|address[:port]>",
+		    "where it goes: a name in the host list, or an address" },
+		  { "live", CLI_BOOLEAN, false, "true",
+		    "it keeps running meanwhile; must be said, for there is no other way" },
+		  { "plan", CLI_TEXT, false, "<name>", "the order of the steps, see plan-list" },
+		  { "policy", CLI_TEXT, false, "<name>", "when copying ends: minimal-downtime" },
+		  { "downtime-limit-ms", CLI_NUMBER, false, "<ms>",
+		    "what the guest may miss, in milliseconds" },
+		  { "async", CLI_BOOLEAN, false, "true",
+		    "print the migration's uuid and do not wait" },
+	  } },
+	{ "migration-list", "list the running and the past migrations of this host",
+	  cli_migration_list, NULL, { PARAMS } },
+	{ "migration-param-list", "show all of one migration", cli_migration_param_list, NULL,
+	  { UUID } },
+	{ "migration-param-get", "show one field of a migration", cli_migration_param_get, NULL,
+	  { UUID, { "param-name", CLI_TEXT, true, "<field>", "a field of migration-param-list" } } },
+	{ "migration-wait", "wait until a migration has ended, and end as it has",
+	  cli_migration_wait, NULL,
+	  { UUID,
+	    { "timeout", CLI_NUMBER, false, "<seconds>", "give up waiting then; it goes on" } } },
+	{ "migration-cancel", "tell a migration to undo everything; the guest stays where it is",
+	  cli_migration_cancel, NULL, { UUID } },
+	{ "plan-list", "list the plans", cli_plan_list, NULL, { PARAMS } },
+	{ "plan-show", "show a plan step by step, and what a failure costs at each",
+	  cli_plan_show, NULL, { { "plan", CLI_TEXT, true, "<name>", "the plan" } } },
+	{ "help", "show the verbs, or one of them", cli_help, "verb",
+	  { { "all", CLI_BOOLEAN, false, "true", "all verbs with all they take" },
+	    { "format", CLI_TEXT, false, "<text|pod>", "pod: for the man page" } } },
+	{ .name = NULL },
+};
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "xenferry: %s\n", err->message);
+	return err_exit_status(err->code);
+}
+
+/* What stands in the table cannot be called by a word: `--help` is "help" and the verb. */
+static int show_help(struct cli_args *args, struct err *err)
+{
+	struct cli_args help = { .verbs = args->verbs, .verb = cli_find_verb(cli_verbs, "help") };
+
+	help.word = args->verb ? args->verb->name : NULL;
+	return cli_help(&help, err);
+}
+
+int cli_main(int count, char **words)
+{
+	struct cli_args args;
+	struct err err = { .code = ERR_NONE };
+	int rc = cli_parse(cli_verbs, count, words, &args, &err);
+
+	if (rc < 0)
+		return fail(&err);
+	log_init("xenferry", args.debug);
+	signal(SIGPIPE, SIG_IGN);
+	if (args.version)
+		printf("xenferry %s\n", PACKAGE_VERSION);
+	else if (args.help || !args.verb)
+		rc = show_help(&args, &err);
+	else
+		rc = args.verb->run(&args, &err);
+	if (rc < 0)
+		return fail(&err);
+	if (fflush(stdout) != 0)
+		return fail(&(struct err){ ERR_FAILED, "the output cannot be written" });
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xenferry(1): the verbs, one row each in cli.c, from which also the help and the man page come.
+ * Data goes to stdout, progress and errors to stderr.
+ */
+#ifndef XENFERRY_CLI_H
+#define XENFERRY_CLI_H
+
+#include "cli_args.h"
+#include "err.h"
+
+/* The table of verbs, ended by one without a name. */
+extern const struct cli_verb cli_verbs[];
+
+/* Does what the words after the program's name say; returns the exit status. */
+int cli_main(int count, char **words);
+
+/* cli_migrate.c */
+int cli_vm_migrate(const struct cli_args *args, struct err *err);
+int cli_migration_wait(const struct cli_args *args, struct err *err);
+
+/* cli_records.c */
+int cli_vm_list(const struct cli_args *args, struct err *err);
+int cli_migration_list(const struct cli_args *args, struct err *err);
+int cli_migration_param_list(const struct cli_args *args, struct err *err);
+int cli_migration_param_get(const struct cli_args *args, struct err *err);
+int cli_migration_cancel(const struct cli_args *args, struct err *err);
+
+/* cli_plan.c: no daemon is asked */
+int cli_plan_list(const struct cli_args *args, struct err *err);
+int cli_plan_show(const struct cli_args *args, struct err *err);
+
+/* cli_help.c */
+int cli_help(const struct cli_args *args, struct err *err);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Help, from the table of verbs; as POD it is the heart of xenferry(1). */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli_print.h"
+
+static const char globals_text[] =
+	"  --socket PATH   the agent's control socket\n"
+	"  --config FILE   the configuration that names it\n"
+	"  --minimal       values only, with commas between\n"
+	"  --json          JSON\n"
+	"  --progress      how far it has come, on stderr\n"
+	"  --debug         what is said to the agent, on stderr\n";
+
+/* vm=<name|uuid|domid>, [plan=<name>] */
+static void print_param(FILE *out, const struct cli_param *param)
+{
+	fprintf(out, param->required ? " %s=%s" : " [%s=%s]", param->name, param->value);
+}
+
+static void print_usage(FILE *out, const struct cli_verb *verb)
+{
+	fprintf(out, "%s", verb->name);
+	if (verb->word)
+		fprintf(out, " [%s]", verb->word);
+	for (size_t i = 0; i < cli_param_count(verb); i++)
+		print_param(out, &verb->params[i]);
+	fputc('\n', out);
+}
+
+static void print_params(FILE *out, const struct cli_verb *verb)
+{
+	for (size_t i = 0; i < cli_param_count(verb); i++)
+		fprintf(out, "    %-20s%s\n", verb->params[i].name, verb->params[i].help);
+}
+
+static void print_verb(FILE *out, const struct cli_verb *verb)
+{
+	print_usage(out, verb);
+	fprintf(out, "    %s.\n", verb->summary);
+	print_params(out, verb);
+}
+
+/* ---- all of it ---- */
+
+static void print_names(FILE *out, const struct cli_verb *verbs)
+{
+	for (const struct cli_verb *verb = verbs; verb->name; verb++)
+		cli_print_minimal(out, verb->name, verb == verbs);
+	fputc('\n', out);
+}
+
+static void print_summaries(FILE *out, const struct cli_verb *verbs)
+{
+	fprintf(out, "usage: xenferry VERB [key=value ...] [--flag ...]\n\n");
+	for (; verbs->name; verbs++)
+		fprintf(out, "  %-22s %s\n", verbs->name, verbs->summary);
+	fprintf(out, "\n%s\n'xenferry help VERB' says more of one, 'xenferry help --all' of all.\n",
+		globals_text);
+}
+
+static void print_all(FILE *out, const struct cli_verb *verbs)
+{
+	for (; verbs->name; verbs++) {
+		print_verb(out, verbs);
+		fputc('\n', out);
+	}
+	fputs(globals_text, out);
+}
+
+/* POD gives a meaning to < and >. */
+static void print_pod_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '<')
+			fputs("E<lt>", out);
+		else if (*text == '>')
+			fputs("E<gt>", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void print_pod(FILE *out, const struct cli_verb *verbs)
+{
+	fprintf(out, "=over\n\n");
+	for (; verbs->name; verbs++) {
+		fprintf(out, "=item B<%s>%s%s%s\n\n", verbs->name, verbs->word ? " [I<" : "",
+			verbs->word ? verbs->word : "", verbs->word ? ">]" : "");
+		fprintf(out, "%s.\n\n", verbs->summary);
+		if (cli_param_count(verbs) > 0)
+			fprintf(out, "=over\n\n");
+		for (size_t i = 0; i < cli_param_count(verbs); i++) {
+			const struct cli_param *param = &verbs->params[i];
+
+			fprintf(out, "=item B<%s>=", param->name);
+			print_pod_text(out, param->value);
+			fprintf(out, "%s\n\n%s.\n\n", param->required ? " (required)" : "",
+				param->help);
+		}
+		if (cli_param_count(verbs) > 0)
+			fprintf(out, "=back\n\n");
+	}
+	fprintf(out, "=back\n");
+}
+
+int cli_help(const struct cli_args *args, struct err *err)
+{
+	const struct cli_verb *verb;
+	const char *format = cli_text(args, "format");
+
+	if (format && strcmp(format, "pod") != 0 && strcmp(format, "text") != 0)
+		return err_set(err, ERR_USAGE, -EINVAL, "format= wants text or pod, not '%s'",
+			       format);
+	if (args->word) {
+		verb = cli_find_verb(args->verbs, args->word);
+		if (!verb)
+			return err_set(err, ERR_USAGE, -EINVAL, "there is no verb '%s'",
+				       args->word);
+		print_verb(stdout, verb);
+	} else if (format && strcmp(format, "pod") == 0) {
+		print_pod(stdout, args->verbs);
+	} else if (args->minimal) {
+		print_names(stdout, args->verbs);
+	} else if (cli_boolean(args, "all")) {
+		print_all(stdout, args->verbs);
+	} else {
+		print_summaries(stdout, args->verbs);
+	}
+	return 0;
+}

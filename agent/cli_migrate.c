@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* vm-migrate and migration-wait: start, and follow to the end. */
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cli_caller.h"
+#include "cli_print.h"
+#include "cli_progress.h"
+#include "clock.h"
+
+#define WAIT_S 30            /* asked for again and again: so a daemon that hangs is noticed */
+#define WAIT_MARGIN_MS 10000
+
+/* What the end of a migration is to a shell, by its status. */
+static const struct ending {
+	const char *status;
+	enum err_code code; /* ERR_NONE: it has succeeded */
+	enum err_code finer[2]; /* the record's own codes that may stand instead */
+} endings[] = {
+	{ "completed", ERR_NONE, { ERR_NONE, ERR_NONE } },
+	{ "failed", ERR_FAILED, { ERR_NOT_CONVERGED, ERR_TIMED_OUT } },
+	{ "cancelled", ERR_CANCELLED, { ERR_NONE, ERR_NONE } },
+	{ "refused", ERR_REFUSED, { ERR_NONE, ERR_NONE } },
+	{ "in-doubt", ERR_IN_DOUBT, { ERR_NONE, ERR_NONE } },
+	{ "lost", ERR_LOST, { ERR_NONE, ERR_NONE } },
+};
+
+static int judge(const struct json_value *record, struct err *err)
+{
+	const struct json_value *error = json_get(record, "error");
+	const char *status = json_get_string(record, "status");
+	const char *code = json_get_string(error, "code");
+	const char *message = json_get_string(error, "message");
+	const struct ending *ending = NULL;
+	enum err_code own = code ? err_from_text(code) : ERR_NONE;
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && !ending; i++)
+		if (status && strcmp(endings[i].status, status) == 0)
+			ending = &endings[i];
+	if (!ending)
+		return err_set(err, ERR_FAILED, -EBADMSG,
+			       "xenferryd gave a final record whose status is '%s'",
+			       status ? status : "");
+	if (ending->code == ERR_NONE)
+		return 0;
+	if (own == ERR_NONE || (own != ending->finer[0] && own != ending->finer[1]))
+		own = ending->code;
+	return err_set(err, own, -ECANCELED, "%s", message ? message : ending->status);
+}
+
+/* Ctrl-C ends the waiting and nothing else; then we die of it, as a shell expects. */
+static void give_up_waiting(const char *uuid)
+{
+	sigset_t signals;
+
+	fprintf(stderr,
+		"the migration goes on; wait for it with 'xenferry migration-wait uuid=%s', stop it "
+		"with 'xenferry migration-cancel uuid=%s'\n",
+		uuid, uuid);
+	signal(SIGINT, SIG_DFL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	raise(SIGINT);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+static void on_event(void *context, const struct json_value *record)
+{
+	progress_show(context, record);
+}
+
+/* One migration.wait of at most `wait_s`. */
+static int wait_once(struct caller *caller, const char *uuid, long wait_s,
+		     struct progress *progress, struct json_value **answer,
+		     const struct json_value **record, struct err *err)
+{
+	struct json_writer *params = caller_begin(caller, "migration.wait");
+
+	if (!params)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	json_put_string(params, "uuid", uuid);
+	json_put_integer(params, "timeout_s", wait_s);
+	json_put_boolean(params, "progress", progress != NULL);
+	return caller_finish(caller, (uint64_t)wait_s * 1000 + WAIT_MARGIN_MS,
+			     progress ? on_event : NULL, progress, answer, record, err);
+}
+
+/* Waits for the end, at most `timeout_s` (0: however long it takes). */
+static int wait_for_end(struct caller *caller, const char *uuid, long timeout_s,
+			struct progress *progress, struct json_value **answer,
+			const struct json_value **record, struct err *err)
+{
+	uint64_t deadline_us = clock_after_ms(&clock_system, (uint64_t)timeout_s * 1000);
+	int rc;
+
+	do {
+		uint64_t now_us = clock_now_us(&clock_system);
+		long left_s = now_us < deadline_us ?
+				      (long)((deadline_us - now_us + 999999) / 1000000) : 0;
+		long wait_s = timeout_s == 0 || left_s > WAIT_S ? WAIT_S : left_s;
+
+		rc = wait_once(caller, uuid, wait_s, progress, answer, record, err);
+	} while (rc == -ETIMEDOUT && err->code == ERR_TIMED_OUT &&
+		 (timeout_s == 0 || clock_now_us(&clock_system) < deadline_us));
+	return rc;
+}
+
+static int follow(const struct cli_args *args, struct caller *caller, const char *uuid,
+		  long timeout_s, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *record;
+	struct progress progress;
+	int rc = caller_catch_interrupt(caller, err);
+
+	if (rc < 0)
+		return rc;
+	progress_init(&progress, stderr, isatty(STDERR_FILENO));
+	rc = wait_for_end(caller, uuid, timeout_s, args->progress ? &progress : NULL, &answer,
+			  &record, err);
+	if (rc == 0 && args->progress)
+		progress_show(&progress, record);
+	progress_end(&progress);
+	if (rc == -EINTR)
+		give_up_waiting(uuid);
+	if (rc < 0)
+		return rc;
+	if (args->json)
+		cli_print_json(stdout, record);
+	return judge(record, err);
+}
+
+/* Each parameter of the verb that was said, under the method's name for it. */
+static void put_params(const struct cli_args *args, struct json_writer *writer)
+{
+	for (size_t i = 0; i < cli_param_count(args->verb); i++) {
+		const struct cli_param *param = &args->verb->params[i];
+		char name[64];
+
+		if (!args->values[i])
+			continue;
+		snprintf(name, sizeof(name), "%s", param->name);
+		for (char *c = name; *c; c++)
+			if (*c == '-')
+				*c = '_';
+		if (param->kind == CLI_NUMBER)
+			json_put_integer(writer, name, cli_number(args, param->name, 0));
+		else if (param->kind == CLI_BOOLEAN)
+			json_put_boolean(writer, name, cli_boolean(args, param->name));
+		else
+			json_put_string(writer, name, args->values[i]);
+	}
+}
+
+int cli_vm_migrate(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_CALLER struct caller *caller = NULL;
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *started;
+	struct json_writer *params;
+	const char *uuid;
+	int rc = caller_open(args, &caller, err);
+
+	if (rc < 0)
+		return rc;
+	params = caller_begin(caller, "vm.migrate");
+	if (!params)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	put_params(args, params);
+	rc = caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, &answer, &started, err);
+	if (rc < 0)
+		return rc;
+	uuid = json_get_string(started, "uuid");
+	if (!uuid)
+		return err_set(err, ERR_FAILED, -EBADMSG, "xenferryd gave no uuid");
+	if (!cli_boolean(args, "async"))
+		return follow(args, caller, uuid, 0, err);
+	if (args->json)
+		cli_print_json(stdout, started);
+	else
+		printf("%s\n", uuid);
+	return 0;
+}
+
+int cli_migration_wait(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_CALLER struct caller *caller = NULL;
+	int rc = caller_open(args, &caller, err);
+
+	return rc < 0 ? rc : follow(args, caller, cli_text(args, "uuid"),
+				    cli_number(args, "timeout", 0), err);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* plan-list and plan-show: plans are data, so here is what they say of themselves. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli_print.h"
+#include "json.h"
+#include "plan.h"
+
+static const struct cli_field plan_fields[] = {
+	{ "name", "name", true },
+	{ "summary", "summary", true },
+	{ "after-failure", "after_failure", true },
+	{ NULL, NULL, false },
+};
+
+/* From the row that suspends the guest to the one that lets it run again, both included. */
+static bool in_blackout(const struct plan *plan, size_t row)
+{
+	return row >= plan_row_with(plan, STEP_SUSPENDS) &&
+	       row <= plan_row_with(plan, STEP_UNPAUSES);
+}
+
+/* What it costs when this row fails. */
+static const char *cost_of(const struct plan *plan, size_t row)
+{
+	size_t commit = plan_row_at(plan, SYNC_SP3);
+
+	if (row > commit)
+		return "nothing: it goes forward from there";
+	if (row == commit)
+		return "the guest resumes; once SP3 is said, the target is asked";
+	if (row < plan_row_with(plan, STEP_SUSPENDS))
+		return "nothing: the guest never stopped";
+	if (row >= plan_row_with(plan, STEP_CLOSES_DISKS))
+		return "disks plugged again, guest resumes";
+	return "the guest resumes at once";
+}
+
+/* ---- as JSON ---- */
+
+static void put_row(struct json_writer *writer, const struct plan *plan, size_t row)
+{
+	const struct plan_row *at = &plan->rows[row];
+
+	json_object_begin(writer);
+	json_put_string(writer, "name", at->step->name);
+	json_put_string(writer, "summary", at->step->summary);
+	json_put_string(writer, "phase", phase_name(plan_phase(plan, row)));
+	json_put_boolean(writer, "source", at->step->run[SIDE_SOURCE] != NULL);
+	json_put_boolean(writer, "target", at->step->run[SIDE_TARGET] != NULL);
+	json_put_string(writer, "sync_point", sync_label(at->sync));
+	json_put_boolean(writer, "in_blackout", in_blackout(plan, row));
+	json_put_boolean(writer, "runs_scripts", at->step->traits & STEP_RUNS_SCRIPTS);
+	json_put_integer(writer, "timeout_ms", at->step->timeout_ms);
+	json_put_string(writer, "failure_costs", cost_of(plan, row));
+	json_object_end(writer);
+}
+
+static void put_plan(struct json_writer *writer, const struct plan *plan, bool with_steps)
+{
+	json_object_begin(writer);
+	json_put_string(writer, "name", plan->name);
+	json_put_string(writer, "summary", plan->summary);
+	json_put_string(writer, "after_failure", plan->after_failure);
+	if (with_steps) {
+		json_key(writer, "steps");
+		json_array_begin(writer);
+		for (size_t row = 0; row < plan_count(plan); row++)
+			put_row(writer, plan, row);
+		json_array_end(writer);
+	}
+	json_object_end(writer);
+}
+
+int cli_plan_list(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	CLEANUP_JSON_VALUE struct json_value *list = NULL;
+	struct cli_columns columns;
+	const struct plan *plan;
+	const char *text;
+	size_t size;
+	int rc = cli_choose(plan_fields, cli_text(args, "params"), &columns, err);
+
+	if (rc < 0)
+		return rc;
+	if (!writer)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	json_array_begin(writer);
+	for (size_t i = 0; (plan = plan_at(i)); i++)
+		put_plan(writer, plan, false);
+	json_array_end(writer);
+	text = json_text(writer, &size);
+	list = json_parse(text, size, err);
+	if (!list)
+		return -ENOMEM;
+	if (args->json)
+		cli_print_json(stdout, list);
+	else
+		cli_print_list(stdout, list, &columns, args->minimal);
+	return 0;
+}
+
+/* ---- as a table ---- */
+
+static void print_row(FILE *out, const struct plan *plan, size_t row)
+{
+	const struct plan_row *at = &plan->rows[row];
+	char meets[32] = "";
+
+	if (at->sync != SYNC_NONE)
+		snprintf(meets, sizeof(meets), "%s %s", sync_label(at->sync), sync_name(at->sync));
+	fprintf(out, "%-9s %s %-18s %-6s  %-6s  %-12s  %s\n", phase_name(plan_phase(plan, row)),
+		in_blackout(plan, row) ? "*" : " ", at->step->name,
+		at->step->run[SIDE_SOURCE] ? "source" : "", at->step->run[SIDE_TARGET] ? "target" : "",
+		meets, cost_of(plan, row));
+}
+
+static void print_blackout(FILE *out, const struct plan *plan)
+{
+	unsigned steps = 0, scripts = 0;
+
+	for (size_t row = 0; row < plan_count(plan); row++) {
+		steps += in_blackout(plan, row);
+		scripts += in_blackout(plan, row) &&
+			   (plan->rows[row].step->traits & STEP_RUNS_SCRIPTS) != 0;
+	}
+	fprintf(out, "\n* in the blackout: %u steps, of which %u run scripts\n", steps, scripts);
+}
+
+static void print_plan(FILE *out, const struct plan *plan)
+{
+	fprintf(out, "%s: %s\nafter a failure before the commit: %s\n\n", plan->name, plan->summary,
+		plan->after_failure);
+	fprintf(out, "%-9s   %-18s %-6s  %-6s  %-12s  %s\n", "phase", "step", "runs", "at", "then meets",
+		"a failure costs");
+	for (size_t row = 0; row < plan_count(plan); row++)
+		print_row(out, plan, row);
+	print_blackout(out, plan);
+	fprintf(out, "\n");
+	for (size_t row = 0; row < plan_count(plan); row++)
+		if (plan->rows[row].sync != SYNC_NONE)
+			fprintf(out, "%s %-9s %s\n", sync_label(plan->rows[row].sync),
+				sync_name(plan->rows[row].sync),
+				sync_meaning(plan->rows[row].sync));
+}
+
+int cli_plan_show(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = NULL;
+	const struct plan *plan = plan_find(cli_text(args, "plan"));
+
+	if (!plan)
+		return err_set(err, ERR_USAGE, -ENOENT, "there is no plan '%s'; see plan-list",
+			       cli_text(args, "plan"));
+	if (!args->json) {
+		print_plan(stdout, plan);
+		return 0;
+	}
+	writer = json_writer_new(false);
+	if (!writer)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	put_plan(writer, plan, true);
+	printf("%s\n", json_text(writer, NULL));
+	return 0;
+}

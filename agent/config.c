@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ini.h>
+
+#include "cleanup.h"
+
+/* Where things are installed comes from configure; these are for a compiler run by hand. */
+#ifndef XENFERRY_SYSCONFDIR
+#define XENFERRY_SYSCONFDIR "/etc"
+#define XENFERRY_LOCALSTATEDIR "/var"
+#define XENFERRY_RUNDIR "/run"
+#define XENFERRY_LIBEXECDIR "/usr/libexec/xenferry"
+#endif
+
+#define CONFIG_FILE XENFERRY_SYSCONFDIR "/xenferry.conf"
+#define SOCKET_LENGTH_MAX 107 /* sun_path, unix(7), less its terminator */
+
+enum config_kind { KIND_NAME, KIND_PATH, KIND_SWITCH, KIND_PORT, KIND_NUMBER };
+
+#define FIELD(member) .offset = offsetof(struct config, member)
+#define TEXT(member) FIELD(member), .max = sizeof(((struct config *)0)->member) - 1
+
+static const struct config_row {
+	const char *section, *key;
+	enum config_kind kind;
+	size_t offset;
+	uint64_t min, max;   /* of a number; of a text, its length */
+	const char *initial; /* NULL: found out when the program starts */
+	const char *summary;
+} rows[] = {
+	{ "agent", "name", KIND_NAME, TEXT(host_name), .min = 1,
+	  .summary = "how peers and records call this host; the system's host name unless said" },
+	{ "agent", "state", KIND_PATH, TEXT(state_dir), .min = 1,
+	  .initial = XENFERRY_LOCALSTATEDIR "/lib/xenferry",
+	  .summary = "folder of the running jobs (jobs/) and of the finished ones (history/)" },
+	{ "agent", "socket", KIND_PATH, FIELD(socket), .min = 1, .max = SOCKET_LENGTH_MAX,
+	  .initial = XENFERRY_RUNDIR "/xenferry/control.sock",
+	  .summary = "control socket, on which xenferry(1) and others talk to the daemon" },
+	{ "agent", "libexec", KIND_PATH, TEXT(libexec_dir), .min = 1,
+	  .summary = "folder of xenferry-worker and xenferry-stream; where they were installed, "
+		     "or beside the daemon in a build tree, unless said" },
+	{ "agent", "hosts", KIND_PATH, TEXT(hosts_file), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xenferry/hosts.json",
+	  .summary = "the pool's host list" },
+	{ "agent", "outgoing-max", KIND_NUMBER, FIELD(outgoing_max), .min = 1, .max = 64,
+	  .initial = "3", .summary = "guests that leave this host at once" },
+	{ "agent", "history-max", KIND_NUMBER, FIELD(history_max), .min = 0, .max = 1000,
+	  .initial = "100", .summary = "finished jobs that are kept" },
+	{ "peer", "listen", KIND_NAME, TEXT(listen), .min = 1, .initial = "127.0.0.1",
+	  .summary = "numeric address on which other agents are heard" },
+	{ "peer", "port", KIND_PORT, FIELD(port), .min = 0, .max = UINT16_MAX, .initial = "8002",
+	  .summary = "TCP port for other agents; 0 takes a free one (see <state>/port)" },
+	{ "peer", "tls", KIND_SWITCH, FIELD(tls), .initial = "on",
+	  .summary = "off: memory of guests crosses the network in plain text" },
+	{ "peer", "incoming-max", KIND_NUMBER, FIELD(incoming_max), .min = 1, .max = 64,
+	  .initial = "3", .summary = "guests that arrive at this host at once" },
+	{ "policy", "downtime-limit-ms", KIND_NUMBER, FIELD(downtime_limit_ms), .min = 1,
+	  .max = 600000, .initial = "300",
+	  .summary = "pre-copy ends when the rest fits into this time, milliseconds" },
+	{ "policy", "drain-ms", KIND_NUMBER, FIELD(drain_ms), .min = 1, .max = 60000,
+	  .initial = "500",
+	  .summary = "longest wait for the disks of a suspended guest, milliseconds; a slower "
+		     "disk costs the migration, not the guest's time" },
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* ---- one value; each setter says what it wants when it does not get that ---- */
+
+static const char *set_text(const struct config_row *row, const char *value, void *field)
+{
+	size_t length = strlen(value);
+
+	if (length < row->min || length > row->max)
+		return "a text that is not empty and not longer than the field";
+	for (const char *c = value; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return "a text without blanks or control characters";
+	memcpy(field, value, length + 1);
+	return NULL;
+}
+
+static const char *set_path(const struct config_row *row, const char *value, void *field)
+{
+	return value[0] == '/' ? set_text(row, value, field) : "an absolute path";
+}
+
+static const char *set_switch(const struct config_row *row, const char *value, void *field)
+{
+	bool on = strcmp(value, "on") == 0;
+
+	(void)row;
+	if (!on && strcmp(value, "off") != 0)
+		return "on or off";
+	*(bool *)field = on;
+	return NULL;
+}
+
+static bool read_number(const struct config_row *row, const char *value, uint64_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoull(value, &end, 10);
+	return errno == 0 && value[0] >= '0' && value[0] <= '9' && *end == '\0' &&
+	       *number >= row->min && *number <= row->max;
+}
+
+static const char *set_port(const struct config_row *row, const char *value, void *field)
+{
+	uint64_t number;
+
+	if (!read_number(row, value, &number))
+		return "a port, 0 to 65535";
+	*(uint16_t *)field = (uint16_t)number;
+	return NULL;
+}
+
+static const char *set_number(const struct config_row *row, const char *value, void *field)
+{
+	static char wanted[64];
+	uint64_t number;
+
+	if (!read_number(row, value, &number)) {
+		snprintf(wanted, sizeof(wanted), "a number from %" PRIu64 " to %" PRIu64, row->min,
+			 row->max);
+		return wanted;
+	}
+	*(uint32_t *)field = (uint32_t)number;
+	return NULL;
+}
+
+static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
+	[KIND_NAME] = set_text,   [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
+	[KIND_PORT] = set_port,   [KIND_NUMBER] = set_number,
+};
+
+/* NULL, or what the key wants instead of `value`. */
+static const char *set_row(struct config *config, const struct config_row *row, const char *value)
+{
+	return setters[row->kind](row, value, (char *)config + row->offset);
+}
+
+/* ---- defaults ---- */
+
+/* A build tree has the worker beside the program that looks for it; an installation does not. */
+static void find_libexec(struct config *config)
+{
+	char self[CONFIG_PATH_MAX], worker[CONFIG_PATH_MAX + sizeof("/xenferry-worker")];
+	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	snprintf(config->libexec_dir, sizeof(config->libexec_dir), "%s", XENFERRY_LIBEXECDIR);
+	if (size <= 0)
+		return;
+	self[size] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash || slash == self)
+		return;
+	*slash = '\0';
+	snprintf(worker, sizeof(worker), "%s/xenferry-worker", self);
+	if (access(worker, X_OK) == 0)
+		memcpy(config->libexec_dir, self, sizeof(self));
+}
+
+void config_defaults(struct config *config)
+{
+	*config = (struct config){ .listen = "" };
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].initial)
+			(void)set_row(config, &rows[i], rows[i].initial);
+	if (gethostname(config->host_name, sizeof(config->host_name) - 1) < 0 ||
+	    config->host_name[0] == '\0')
+		snprintf(config->host_name, sizeof(config->host_name), "localhost");
+	find_libexec(config);
+}
+
+/* ---- files ---- */
+
+/* A file as inih reads it. inih counts no lines for its handler, so the reader does. */
+struct config_file {
+	const char *path;
+	FILE *stream;
+	unsigned line;
+	struct config *config;
+	int rc;
+	struct err *err;
+};
+
+/*
+ * inih's reader: one line, as fgets(). Leading blanks go, or inih would take an indented line for
+ * the rest of the value above it.
+ */
+static char *read_line(char *line, int size, void *context)
+{
+	struct config_file *file = context;
+	size_t length;
+
+	if (file->rc < 0 || !fgets(line, size, file->stream))
+		return NULL;
+	file->line++;
+	length = strlen(line);
+	if (length + 1 == (size_t)size && line[length - 1] != '\n') {
+		file->rc = err_set(file->err, ERR_USAGE, -EINVAL,
+				   "%s:%u: the line is longer than %d bytes", file->path,
+				   file->line, size - 2);
+		return NULL;
+	}
+	memmove(line, line + strspn(line, " \t"), length - strspn(line, " \t") + 1);
+	return line;
+}
+
+static const struct config_row *find_row(const char *section, const char *key, bool *section_known)
+{
+	*section_known = false;
+	for (size_t i = 0; i < ROWS; i++) {
+		if (strcmp(rows[i].section, section) != 0)
+			continue;
+		*section_known = true;
+		if (strcmp(rows[i].key, key) == 0)
+			return &rows[i];
+	}
+	return NULL;
+}
+
+/* inih's handler, for one key; returns 1, or 0 on an error. */
+static int take_key(void *context, const char *section, const char *key, const char *value)
+{
+	struct config_file *file = context;
+	bool section_known;
+	const struct config_row *row = find_row(section, key, &section_known);
+	const char *wanted;
+
+	if (file->rc < 0)
+		return 0;
+	if (!section_known)
+		file->rc = err_set(file->err, ERR_USAGE, -EINVAL,
+				   "%s:%u: there is no section [%s], see xenferry.conf(5)",
+				   file->path, file->line, section);
+	else if (!row)
+		file->rc = err_set(file->err, ERR_USAGE, -EINVAL,
+				   "%s:%u: section [%s] has no key '%s', see xenferry.conf(5)",
+				   file->path, file->line, section, key);
+	else if ((wanted = set_row(file->config, row, value)) != NULL)
+		file->rc = err_set(file->err, ERR_USAGE, -EINVAL,
+				   "%s:%u: [%s] %s wants %s, not '%s'", file->path, file->line,
+				   section, key, wanted, value);
+	return file->rc == 0;
+}
+
+static int read_file(const char *path, struct config *config, struct err *err)
+{
+	CLEANUP_FILE FILE *stream = fopen(path, "re");
+	struct config_file file = { .path = path, .stream = stream, .config = config, .err = err };
+	int bad_line;
+
+	if (!stream)
+		return err_errno(err, "the configuration %s cannot be read", path);
+	bad_line = ini_parse_stream(read_line, &file, take_key, &file);
+	if (file.rc < 0)
+		return file.rc;
+	if (ferror(stream))
+		return err_set(err, ERR_FAILED, -EIO, "the configuration %s cannot be read", path);
+	if (bad_line != 0)
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "%s:%d: neither a [section], a 'key = value' nor a comment", path,
+			       bad_line);
+	return 0;
+}
+
+static int is_conf(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && length > 5 &&
+	       strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name); /* not alphasort(): that is the locale's order */
+}
+
+static int read_folder(const char *folder, struct config *config, struct err *err)
+{
+	struct dirent **entries;
+	int count = scandir(folder, &entries, is_conf, by_name);
+	int rc = 0;
+
+	if (count < 0 && errno == ENOENT)
+		return 0;
+	if (count < 0)
+		return err_errno(err, "the configuration %s cannot be read", folder);
+	for (int i = 0; i < count; i++) {
+		char path[PATH_MAX + NAME_MAX + 2];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+		if (rc == 0)
+			rc = read_file(path, config, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return rc;
+}
+
+int config_load(const char *path, struct config *config, struct err *err)
+{
+	const char *file = path ? path : CONFIG_FILE;
+	char folder[PATH_MAX];
+	int rc = 0;
+
+	config_defaults(config);
+	if (path || access(file, F_OK) == 0)
+		rc = read_file(file, config, err);
+	if (rc < 0)
+		return rc;
+	snprintf(folder, sizeof(folder), "%s.d", file);
+	return read_folder(folder, config, err);
+}
+
+void config_reference(FILE *out)
+{
+	const char *section = "";
+
+	for (size_t i = 0; i < ROWS; i++) {
+		if (strcmp(section, rows[i].section) != 0)
+			fprintf(out, "%s=head2 [%s]\n\n=over\n\n", *section ? "=back\n\n" : "",
+				rows[i].section);
+		section = rows[i].section;
+		fprintf(out, "=item B<%s>%s%s\n\n%s.\n\n", rows[i].key,
+			rows[i].initial ? " = " : "", rows[i].initial ? rows[i].initial : "",
+			rows[i].summary);
+	}
+	fprintf(out, "=back\n");
+}

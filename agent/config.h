@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The configuration: /etc/xenferry.conf and /etc/xenferry.conf.d/ *.conf, in INI form. Every key is
+ * one row of a table (config.c), which is also where xenferry.conf(5) comes from. A key or a
+ * section that does not exist is refused, by file and line.
+ */
+#ifndef XENFERRY_CONFIG_H
+#define XENFERRY_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "err.h"
+
+#define CONFIG_PATH_MAX 256
+
+struct config {
+	char host_name[64];                  /* [agent] name: how peers and records call this host */
+	char state_dir[CONFIG_PATH_MAX];     /* [agent] state: jobs/, history/ */
+	char socket[CONFIG_PATH_MAX];        /* [agent] socket: control socket */
+	char libexec_dir[CONFIG_PATH_MAX];   /* [agent] libexec: xenferry-worker, xenferry-stream */
+	char hosts_file[CONFIG_PATH_MAX];    /* [agent] hosts: the pool's host list */
+	char listen[64];                     /* [peer] listen: address for other agents */
+	uint16_t port;                       /* [peer] port */
+	bool tls;                            /* [peer] tls: on, off */
+	uint32_t incoming_max;               /* [peer] incoming-max: target jobs at once */
+	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
+	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
+	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms */
+	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks in the blackout */
+};
+
+/* Built-in values; host_name is the system's, libexec_dir where this program's siblings are. */
+void config_defaults(struct config *config);
+/*
+ * Defaults, then `path` (NULL: /etc/xenferry.conf, which may be absent), then the *.conf files of
+ * "<path>.d" in order of their names. -EINVAL names file, line and key.
+ */
+int config_load(const char *path, struct config *config, struct err *err);
+/* Every key with its default and its meaning, as POD: the heart of xenferry.conf(5). */
+void config_reference(FILE *out);
+
+#endif

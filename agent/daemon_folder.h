@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The folders of jobs: <state>/jobs/<uuid> while one runs, <state>/history/<uuid> afterwards. Here
+ * and in the worker is all that survives a daemon.
+ *
+ * Functions may wait for the disk, for a moment; none waits for a worker.
+ */
+#ifndef XENFERRY_DAEMON_FOLDER_H
+#define XENFERRY_DAEMON_FOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "err.h"
+#include "json.h"
+#include "uuid.h"
+
+#define FOLDER_PATH_MAX (CONFIG_PATH_MAX + 96)
+#define FOLDER_FILE_MAX (256 * 1024) /* of a record or a request, bytes */
+
+struct folders {
+	char state[CONFIG_PATH_MAX];
+	uint32_t history_max;
+	int lock_fd; /* <state>/lock: one daemon at a time */
+};
+
+/*
+ * Makes what is missing, and takes the lock: -EBUSY when another daemon uses `state`. End with
+ * folders_close(), which is idempotent.
+ */
+int folders_open(const char *state, uint32_t history_max, struct folders *folders,
+		 struct err *err);
+void folders_close(struct folders *folders);
+
+/* Makes jobs/<uuid> with its request.json, durably. -EEXIST when the job is or was known. */
+int folders_make(const struct folders *folders, const char *uuid, const char *request,
+		 size_t size, struct err *err);
+/* Replaces the job's record.json. */
+int folders_write_record(const struct folders *folders, const char *uuid, const char *record,
+			 size_t size, struct err *err);
+/* Moves a job that has ended to the history, and prunes that to its newest. */
+int folders_file(const struct folders *folders, const char *uuid, struct err *err);
+
+/* request.json of a running job; NULL when there is none that can be read. */
+struct json_value *folders_request(const struct folders *folders, const char *uuid);
+/* record.json of a job, running or past; NULL when there is none that can be read. */
+struct json_value *folders_record(const struct folders *folders, const char *uuid);
+/* The worker of a running job has begun: there is something to recover. */
+bool folders_has_journal(const struct folders *folders, const char *uuid);
+/* The process that works on the job, by the lock it holds; 0 when there is none. */
+pid_t folders_worker(const struct folders *folders, const char *uuid);
+
+/* A job's folder in a listing. */
+struct folder_entry {
+	char uuid[UUID_TEXT];
+	int64_t changed_ns; /* mtime */
+};
+
+/*
+ * The folders under "jobs" or "history", the newest first; what is no job's is left out. Returns
+ * their number with *entries to free(), or -errno.
+ */
+ssize_t folders_list(const struct folders *folders, const char *which,
+		     struct folder_entry **entries);
+
+#endif

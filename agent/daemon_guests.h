@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guests of this host. The daemon makes no hypercall: a worker lists them.
+ */
+#ifndef XENFERRY_DAEMON_GUESTS_H
+#define XENFERRY_DAEMON_GUESTS_H
+
+#include <uv.h>
+
+#include "daemon_worker.h"
+#include "err.h"
+#include "json.h"
+
+/* The list, a JSON array that is freed after the call; or NULL and the reason. */
+typedef void guests_listed_fn(void *context, const struct json_value *guests,
+			      const struct err *err);
+
+/*
+ * Starts a listing; `listed` is called once, from the loop, within some ten seconds. A failure to
+ * start is returned, and then it is not called.
+ */
+int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_listed_fn *listed,
+		void *context, struct err *err);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon_jobs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "cleanup.h"
+#include "daemon_job.h"
+#include "log.h"
+
+struct daemon_job *jobs_find(const struct jobs *jobs, const char *uuid)
+{
+	struct daemon_job *job = jobs->first;
+
+	while (job && strcmp(job->uuid, uuid) != 0)
+		job = job->next;
+	return job;
+}
+
+/* ---- leaving ---- */
+
+static bool text_is(const char *text, const char *other)
+{
+	return text && strcmp(text, other) == 0;
+}
+
+/* The job that this guest is in already, by any of its names. */
+static struct daemon_job *find_guest(const struct jobs *jobs, const char *vm)
+{
+	struct daemon_job *job = jobs->first;
+
+	for (; job; job = job->next) {
+		const struct json_value *guest = json_get(job->record, "vm");
+
+		if (job_is_over(job))
+			continue;
+		if ((job->side == SIDE_SOURCE && strcmp(job->vm, vm) == 0) ||
+		    text_is(json_get_string(guest, "uuid"), vm) ||
+		    text_is(json_get_string(guest, "name-label"), vm))
+			return job;
+	}
+	return NULL;
+}
+
+unsigned jobs_count(const struct jobs *jobs, enum side side)
+{
+	unsigned count = 0;
+
+	for (const struct daemon_job *job = jobs->first; job; job = job->next)
+		count += job->side == side && !job_is_over(job);
+	return count;
+}
+
+static int make_source_folder(struct jobs *jobs, const struct job_request *request,
+			      const char *uuid, struct err *err)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	const char *text;
+	size_t size;
+
+	if (!writer)
+		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
+	json_object_begin(writer);
+	json_put_string(writer, "side", side_name(SIDE_SOURCE));
+	json_put_string(writer, "vm", request->vm);
+	json_put_string(writer, "host", request->place.name);
+	json_put_string(writer, "address", request->place.address);
+	json_put_integer(writer, "port", request->place.port);
+	json_put_boolean(writer, "live", true);
+	if (request->plan)
+		json_put_string(writer, "plan", request->plan);
+	if (request->policy)
+		json_put_string(writer, "policy", request->policy);
+	json_put_integer(writer, "downtime_limit_ms", request->downtime_limit_ms);
+	json_put_string(writer, "source_name", jobs->setup.config->host_name);
+	json_object_end(writer);
+	text = json_text(writer, &size);
+	return folders_make(jobs->setup.folders, uuid, text, size, err);
+}
+
+static int start_source(struct jobs *jobs, const struct job_request *request, const char *uuid,
+			struct err *err)
+{
+	const char *const words[] = { "source", uuid, NULL };
+	struct daemon_job *job;
+	int rc = make_source_folder(jobs, request, uuid, err);
+
+	if (rc < 0)
+		return rc;
+	job = job_add(jobs, uuid, SIDE_SOURCE);
+	if (!job)
+		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
+	snprintf(job->vm, sizeof(job->vm), "%s", request->vm);
+	job->place = request->place;
+	log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
+		 job->place.address, job->place.port);
+	return job_launch(job, jobs->setup.config->host_name, request->downtime_limit_ms, words,
+			  -1, err);
+}
+
+int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid[UUID_TEXT],
+		 struct err *err)
+{
+	const struct daemon_job *same = find_guest(jobs, request->vm);
+	uint8_t bytes[UUID_BYTES];
+
+	if (same && same->side == SIDE_SOURCE && same->place.port == request->place.port &&
+	    strcmp(same->place.address, request->place.address) == 0) {
+		memcpy(uuid, same->uuid, UUID_TEXT);
+		return 0;
+	}
+	if (same)
+		return err_set(err, ERR_REFUSED, -EBUSY,
+			       "%s is in migration %s already, from %s to %s; wait for it or cancel "
+			       "it first",
+			       request->vm, same->uuid, json_get_string(same->record, "source"),
+			       json_get_string(same->record, "target"));
+	if (jobs_count(jobs, SIDE_SOURCE) >= jobs->setup.config->outgoing_max)
+		return err_set(err, ERR_REFUSED, -EUSERS,
+			       "%u guests leave this host already, which is outgoing-max; wait "
+			       "until one has gone",
+			       jobs->setup.config->outgoing_max);
+	uuid_make(jobs->setup.clock, bytes);
+	uuid_to_text(bytes, uuid);
+	return start_source(jobs, request, uuid, err);
+}
+
+/* ---- for operators ---- */
+
+int jobs_cancel(struct jobs *jobs, const char *uuid, struct err *err)
+{
+	struct daemon_job *job = jobs_find(jobs, uuid);
+	pid_t pid = 0;
+
+	if (job && !job->recovering)
+		pid = job->worker ? worker_pid(job->worker)
+				  : folders_worker(jobs->setup.folders, uuid);
+	if (pid == 0)
+		return err_set(err, ERR_REFUSED, -ESRCH,
+			       "migration %s cannot be cancelled: it is %s", uuid,
+			       job && job->recovering ? "being recovered" : "not running");
+	if (kill(pid, SIGTERM) < 0)
+		return err_errno(err, "the worker of migration %s cannot be told", uuid);
+	job->cancelled = true;
+	log_info("job %s: told to cancel", uuid);
+	return 0;
+}
+
+const struct json_value *jobs_record(const struct jobs *jobs, const char *uuid)
+{
+	const struct daemon_job *job = jobs_find(jobs, uuid);
+
+	return job ? job->record : NULL;
+}
+
+const struct json_value *jobs_record_at(const struct jobs *jobs, size_t index)
+{
+	const struct daemon_job *job = jobs->first;
+
+	while (job && index-- > 0)
+		job = job->next;
+	return job ? job->record : NULL;
+}
+
+/* ---- beginning and end ---- */
+
+void jobs_init(struct jobs *jobs, const struct jobs_setup *setup)
+{
+	CLEANUP_FREE struct folder_entry *entries = NULL;
+	ssize_t count = folders_list(setup->folders, "jobs", &entries);
+
+	*jobs = (struct jobs){ .setup = *setup };
+	for (ssize_t i = count - 1; i >= 0; i--) {
+		struct daemon_job *job = job_add(jobs, entries[i].uuid, SIDE_SOURCE);
+
+		if (job)
+			job_resume(job);
+	}
+}
+
+void jobs_fini(struct jobs *jobs)
+{
+	while (jobs->first) {
+		if (jobs->first->worker)
+			worker_release(jobs->first->worker);
+		job_remove(jobs->first);
+	}
+}

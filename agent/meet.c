@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * meet(): say or hear a point. Below it, in the order of the points, what each of them carries.
+ */
+#include "meet.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tlv.h"
+
+/* How long a side that has undone everything waits for the other to have done so, too. */
+#define ABORTED_WAIT_MS 90000
+#define HEAR_ABORT_MS 2000
+
+/* The fields of all points. handshake/PROTOCOL.md lists them. */
+enum field {
+	FIELD_PLAN = 1,         /* SP0: name of the plan */
+	FIELD_GUEST = 2,        /* SP0: the description (devices/description.c) */
+	FIELD_HOST = 3,         /* SP0 and its answer: the speaker's host name */
+	FIELD_STARTED_US = 4,   /* SP0: the job's start, on the target's clock */
+	FIELD_DOWNTIME_LIMIT = 5, /* SP0: ms */
+	FIELD_SUSPENDED_US = 6, /* SP3: when the guest was suspended, on the target's clock */
+	FIELD_RUNNING_US = 7,   /* SP4: when it was unpaused, on the target's clock */
+	FIELD_STEP = 8,         /* SP5's answer, ABORTED: one step of the target, nested: */
+	FIELD_STEP_NAME = 1,
+	FIELD_STEP_PHASE = 2,
+	FIELD_STEP_START_US = 3,
+	FIELD_STEP_END_US = 4,
+};
+
+typedef int say_fn(struct migration *m, struct tlv_writer *writer, struct err *err);
+/* Called once for each field that was heard; -EBADMSG: not of the form it must have. */
+typedef int hear_fn(struct migration *m, const struct tlv_field *field, struct err *err);
+/* Called when all fields were heard: what the listener does about it. */
+typedef int act_fn(struct migration *m, struct err *err);
+
+/* ---- SP0: offered ---- */
+
+static uint64_t on_target_clock(const struct migration *m, uint64_t at_us)
+{
+	return at_us + (uint64_t)m->clock_offset_us;
+}
+
+static uint64_t from_target_clock(const struct migration *m, uint64_t at_us)
+{
+	return at_us - (uint64_t)m->clock_offset_us;
+}
+
+static int say_offer(struct migration *m, struct tlv_writer *writer, struct err *err)
+{
+	size_t mark;
+
+	(void)err;
+	tlv_put_string(writer, FIELD_PLAN | TLV_REQUIRED, m->plan->name);
+	mark = tlv_begin(writer, FIELD_GUEST | TLV_REQUIRED);
+	description_encode(&m->guest, writer);
+	tlv_end(writer, mark);
+	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
+	tlv_put_u64(writer, FIELD_STARTED_US, on_target_clock(m, m->record->started_us));
+	tlv_put_u64(writer, FIELD_DOWNTIME_LIMIT, m->record->downtime_limit_ms);
+	return 0;
+}
+
+static int hear_guest(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	int rc = description_decode(&m->guest, field->value, field->size, err);
+
+	if (rc < 0)
+		return err_prefix(err, rc, "the guest's description");
+	rc = m->journal->ops->keep_guest(m->journal, field->value, field->size, err);
+	m->guest.domid = 0; /* it has none here yet */
+	m->record->memory_bytes = m->guest.pages_now * 4096;
+	snprintf(m->record->guest_uuid, sizeof(m->record->guest_uuid), "%s", m->guest.uuid);
+	snprintf(m->record->guest_name, sizeof(m->record->guest_name), "%s", m->guest.name);
+	return rc;
+}
+
+static int hear_offer(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	uint64_t value = 0;
+	int rc;
+
+	switch (field->type) {
+	case FIELD_PLAN:
+		return 0; /* heard by meet_read_plan() */
+	case FIELD_GUEST:
+		return hear_guest(m, field, err);
+	case FIELD_HOST:
+		return tlv_get_string(field, m->record->source, sizeof(m->record->source));
+	case FIELD_STARTED_US:
+		return tlv_get_u64(field, &m->record->started_us);
+	case FIELD_DOWNTIME_LIMIT:
+		rc = tlv_get_u64(field, &value);
+		m->record->downtime_limit_ms = (uint32_t)value;
+		return rc;
+	default:
+		return -ENOTSUP;
+	}
+}
+
+/* Every reason at once, in one sentence each. */
+static int judge_offer(struct migration *m, struct err *err)
+{
+	struct reasons reasons = { .count = 0 };
+	size_t used = 0;
+
+	if (!m->guest.uuid[0])
+		return err_set(err, ERR_FAILED, -EBADMSG, "the offer describes no guest");
+	m->host->ops->examine(m->host, &m->guest, plan_attaches_late(m->plan), &reasons);
+	if (reasons.count == 0)
+		return 0;
+	err_set(err, reasons.list[0].code, -EPERM, "%s", "");
+	for (size_t i = 0; i < reasons.count && used < sizeof(err->message); i++) {
+		int wrote = snprintf(err->message + used, sizeof(err->message) - used, "%s%s",
+				     i > 0 ? "; " : "", reasons.list[i].message);
+
+		used += wrote > 0 ? (size_t)wrote : 0;
+	}
+	return -EPERM;
+}
+
+static int say_verdict(struct migration *m, struct tlv_writer *writer, struct err *err)
+{
+	(void)err;
+	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
+	return 0;
+}
+
+static int hear_verdict(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	(void)err;
+	if (field->type != FIELD_HOST)
+		return -ENOTSUP;
+	return tlv_get_string(field, m->record->target, sizeof(m->record->target));
+}
+
+/* ---- SP3: released, and its answer: taken ---- */
+
+static int say_released(struct migration *m, struct tlv_writer *writer, struct err *err)
+{
+	(void)err;
+	tlv_put_u64(writer, FIELD_SUSPENDED_US, on_target_clock(m, m->record->suspended_us));
+	m->released = true; /* from here on it may have been heard */
+	return 0;
+}
+
+static int hear_released(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	(void)err;
+	if (field->type != FIELD_SUSPENDED_US)
+		return -ENOTSUP;
+	return tlv_get_u64(field, &m->record->suspended_us);
+}
+
+/* The commit: once this line is durable, the guest is the target's. */
+static int take_guest(struct migration *m, struct err *err)
+{
+	int rc = m->journal->ops->append(
+		m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
+
+	if (rc == 0)
+		m->taken = true;
+	return rc;
+}
+
+static int note_taken(struct migration *m, struct err *err)
+{
+	(void)err;
+	m->taken = true;
+	return 0;
+}
+
+/* ---- SP4: running ---- */
+
+static int say_running(struct migration *m, struct tlv_writer *writer, struct err *err)
+{
+	(void)err;
+	tlv_put_u64(writer, FIELD_RUNNING_US, m->record->running_us);
+	return 0;
+}
+
+static int hear_running(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	uint64_t at_us = 0;
+	int rc;
+
+	(void)err;
+	if (field->type != FIELD_RUNNING_US)
+		return -ENOTSUP;
+	rc = tlv_get_u64(field, &at_us);
+	if (rc == 0)
+		m->record->running_us = from_target_clock(m, at_us);
+	return rc;
+}
+
+/* ---- SP5's answer, and ABORTED: the target's timeline ---- */
+
+static int say_timeline(struct migration *m, struct tlv_writer *writer, struct err *err)
+{
+	(void)err;
+	for (size_t i = 0; i < m->record->step_count; i++) {
+		const struct step_stamp *stamp = &m->record->steps[i];
+		size_t mark = tlv_begin(writer, FIELD_STEP);
+
+		tlv_put_string(writer, FIELD_STEP_NAME, stamp->name);
+		tlv_put_u64(writer, FIELD_STEP_PHASE, stamp->phase);
+		tlv_put_u64(writer, FIELD_STEP_START_US, stamp->start_us);
+		tlv_put_u64(writer, FIELD_STEP_END_US, stamp->end_us);
+		tlv_end(writer, mark);
+	}
+	return 0;
+}
+
+static int hear_step_field(struct step_stamp *stamp, const struct tlv_field *field)
+{
+	uint64_t value = 0;
+	char name[64];
+	int rc;
+
+	if (field->type == FIELD_STEP_NAME) {
+		const struct step *step;
+
+		rc = tlv_get_string(field, name, sizeof(name));
+		step = rc == 0 ? plan_step(name) : NULL;
+		stamp->name = step ? step->name : NULL;
+		return rc;
+	}
+	rc = tlv_get_u64(field, &value);
+	if (field->type == FIELD_STEP_PHASE)
+		stamp->phase = value <= PHASE_CLEAN ? (enum phase)value : PHASE_CLEAN;
+	else if (field->type == FIELD_STEP_START_US)
+		stamp->start_us = value;
+	else if (field->type == FIELD_STEP_END_US)
+		stamp->end_us = value;
+	return rc;
+}
+
+static int hear_timeline(struct migration *m, const struct tlv_field *field, struct err *err)
+{
+	struct step_stamp stamp = { .side = SIDE_TARGET };
+	struct tlv_reader reader;
+	struct tlv_field inner;
+	int rc;
+
+	(void)err;
+	if (field->type != FIELD_STEP)
+		return -ENOTSUP;
+	tlv_reader_init(&reader, field->value, field->size);
+	while ((rc = tlv_next(&reader, &inner)) > 0) {
+		rc = hear_step_field(&stamp, &inner);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0 || !stamp.name || m->record->step_count == RECORD_STEPS_MAX)
+		return rc; /* a step that we do not know, or one too many, is not shown */
+	stamp.start_us = from_target_clock(m, stamp.start_us);
+	if (stamp.end_us)
+		stamp.end_us = from_target_clock(m, stamp.end_us);
+	m->record->steps[m->record->step_count++] = stamp;
+	return 0;
+}
+
+/* ---- the points ---- */
+
+/* What is said at a point and answered, and what the other side makes of it. NULL: nothing. */
+static const struct content {
+	say_fn *say;
+	hear_fn *hear;
+	act_fn *act;
+	say_fn *answer;
+	hear_fn *hear_answer;
+	act_fn *act_on_answer;
+} contents[SYNC_POINTS] = {
+	[SYNC_SP0] = { say_offer, hear_offer, judge_offer, say_verdict, hear_verdict, NULL },
+	[SYNC_SP3] = { say_released, hear_released, take_guest, NULL, NULL, note_taken },
+	[SYNC_SP4] = { say_running, hear_running, NULL, NULL, NULL, NULL },
+	[SYNC_SP5] = { NULL, NULL, NULL, say_timeline, hear_timeline, NULL },
+};
+
+typedef int send_fn(struct link *link, enum sync_point point, const void *payload, size_t size,
+		    uint64_t deadline_us, struct err *err);
+
+static int tell(struct migration *m, enum sync_point point, say_fn *say, send_fn *send,
+		uint64_t deadline_us, struct err *err)
+{
+	struct tlv_writer writer;
+	int rc;
+
+	tlv_writer_init(&writer, MEET_PAYLOAD_MAX);
+	rc = say ? say(m, &writer, err) : 0;
+	if (rc == 0 && tlv_writer_status(&writer) < 0)
+		rc = err_set(err, ERR_FAILED, -EMSGSIZE, "there is too much to say at %s",
+			     sync_label(point));
+	if (rc == 0)
+		rc = send(m->link, point, writer.bytes, writer.size, deadline_us, err);
+	tlv_writer_fini(&writer);
+	return rc;
+}
+
+static int take_in(struct migration *m, const struct message *message, hear_fn *hear, act_fn *act,
+		   struct err *err)
+{
+	struct tlv_reader reader;
+	struct tlv_field field;
+	int rc;
+
+	tlv_reader_init(&reader, message->payload, message->size);
+	while ((rc = tlv_next(&reader, &field)) > 0) {
+		if (err)
+			err->code = ERR_NONE;
+		rc = hear ? hear(m, &field, err) : -ENOTSUP;
+		if (rc == -ENOTSUP && !field.required)
+			continue; /* of a later version */
+		if (rc < 0 && err && err->code == ERR_NONE)
+			err_set(err, ERR_INCOMPATIBLE, rc, "the peer's field %u is %s", field.type,
+				rc == -ENOTSUP ? "required and not known here" : "malformed");
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "the peer's message is malformed");
+	return act ? act(m, err) : 0;
+}
+
+static int say_point(struct migration *m, enum sync_point point, uint64_t deadline_us,
+		     struct err *err)
+{
+	const struct content *content = &contents[point];
+	CLEANUP_MESSAGE struct message message = { 0 };
+	int rc = tell(m, point, content->say, sync_say, deadline_us, err);
+
+	if (rc < 0 || !sync_answered(point))
+		return rc;
+	rc = sync_hear_answer(m->link, point, deadline_us, m->cancellable, &message, err);
+	if (rc < 0)
+		return rc;
+	return take_in(m, &message, content->hear_answer, content->act_on_answer, err);
+}
+
+static int hear_point(struct migration *m, enum sync_point point, uint64_t deadline_us,
+		      struct err *err)
+{
+	const struct content *content = &contents[point];
+	CLEANUP_MESSAGE struct message message = m->offer;
+	int rc = 0;
+
+	m->offer = (struct message){ 0 };
+	if (!message.payload)
+		rc = sync_hear(m->link, point, deadline_us, m->cancellable, &message, err);
+	if (rc == 0)
+		rc = take_in(m, &message, content->hear, content->act, err);
+	if (rc == 0 && sync_answered(point))
+		rc = tell(m, point, content->answer, sync_answer, deadline_us, err);
+	return rc;
+}
+
+int meet(struct migration *m, enum sync_point point, uint64_t deadline_us, struct err *err)
+{
+	int rc;
+
+	assert(point > SYNC_NONE && point < SYNC_POINTS && m->link);
+	rc = sync_speaker(point) == m->side ? say_point(m, point, deadline_us, err)
+					    : hear_point(m, point, deadline_us, err);
+	if (rc == 0)
+		m->record->sync_point = point;
+	return rc;
+}
+
+int meet_read_plan(const struct message *offer, char *name, size_t size)
+{
+	struct tlv_reader reader;
+	struct tlv_field field;
+
+	tlv_reader_init(&reader, offer->payload, offer->size);
+	while (tlv_next(&reader, &field) > 0)
+		if (field.type == FIELD_PLAN)
+			return tlv_get_string(&field, name, size);
+	return -EBADMSG;
+}
+
+int meet_hear_abort(struct migration *m, struct err *err)
+{
+	CLEANUP_MESSAGE struct message message = { 0 };
+	int rc = m->link->ops->receive(m->link, clock_after_ms(m->clock, HEAR_ABORT_MS), false,
+				       &message, err);
+
+	if (rc < 0)
+		return rc;
+	return err_set(err, ERR_FAILED, -EPROTO, "the peer spoke out of turn (message %d)",
+		       (int)message.type);
+}
+
+static int send_aborted(struct link *link, enum sync_point point, const void *payload, size_t size,
+			uint64_t deadline_us, struct err *err)
+{
+	return link->ops->send(link, WIRE_ABORTED, (uint16_t)point, payload, size, deadline_us, err);
+}
+
+void meet_after_abort(struct migration *m)
+{
+	uint64_t deadline_us = clock_after_ms(m->clock, ABORTED_WAIT_MS);
+	struct err err = { ERR_NONE, "" };
+	int rc;
+
+	if (!m->link)
+		return;
+	rc = tell(m, SYNC_NONE, m->side == SIDE_TARGET ? say_timeline : NULL, send_aborted,
+		  deadline_us, &err);
+	while (rc == 0 || rc == -ECONNABORTED) { /* what crossed our ABORT is not news any more */
+		CLEANUP_MESSAGE struct message message = { 0 };
+
+		rc = m->link->ops->receive(m->link, deadline_us, false, &message, &err);
+		if (rc == 0 && message.type == WIRE_ABORTED) {
+			if (m->side == SIDE_SOURCE)
+				(void)take_in(m, &message, hear_timeline, NULL, &err);
+			return;
+		}
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One migration, as one worker on one side sees it. The worker fills it, the runner and the steps
+ * work on it. Everything with an effect is behind one of the tables it points to.
+ */
+#ifndef XENFERRY_MIGRATION_H
+#define XENFERRY_MIGRATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "description.h"
+#include "host.h"
+#include "journal.h"
+#include "link.h"
+#include "plan.h"
+#include "policy.h"
+#include "record.h"
+
+/* What the target answers a source that asks who owns the guest. */
+enum outcome { OUTCOME_UNDECIDED, OUTCOME_TAKEN, OUTCOME_NEVER };
+
+struct peer;
+
+/* How a worker reaches the other side beside the control connection. */
+struct peer_ops {
+	/*
+	 * The connection that the memory stream goes through: the source connects, the target waits
+	 * until the daemon hands it over.
+	 */
+	int (*open_memory)(struct peer *peer, uint64_t deadline_us, int *fd, struct err *err);
+	/* Source in doubt: asks the target's agent. Fails when it cannot be asked now. */
+	int (*ask)(struct peer *peer, uint64_t deadline_us, enum outcome *outcome,
+		   struct err *err);
+};
+
+struct peer {
+	const struct peer_ops *ops;
+};
+
+struct migration_settings {
+	char vm[GUEST_NAME_MAX];    /* source: the guest as the operator named it */
+	uint32_t downtime_limit_ms;
+	uint32_t drain_ms;          /* longest wait for the disks in the blackout */
+	char host_name[64];         /* how the peer's record calls this host */
+};
+
+struct migration {
+	enum side side;
+	const struct plan *plan;
+	struct migration_settings settings;
+
+	const struct clock *clock;
+	struct host *host;
+	struct link *link;          /* NULL after commit: the peer is gone, go on alone */
+	struct peer *peer;
+	struct journal *journal;
+	struct record *record;
+	struct record_sink *sink;
+
+	struct message offer;       /* target: SP0, heard before the plan was known */
+	struct description guest;   /* guest.domid is this host's */
+	struct policy policy;
+
+	size_t row;                 /* the row that was started last */
+	uint64_t deadline_us;       /* of the step that runs */
+	bool cancellable;           /* a cancel request is heard now */
+
+	/*
+	 * Who owns the guest. Source: `released` once SP3 may have been said; it resumes no more
+	 * unless told that the target never will. `taken`: the target's commit is durable (at the
+	 * source: it said so).
+	 */
+	bool released, taken;
+	bool reconnect;             /* source: disks were closed, a resumed guest must reconnect */
+
+	uint64_t store_pfn, console_pfn; /* target: as the restored stream has them */
+	int64_t clock_offset_us;    /* source: the target's clock minus ours */
+};
+
+/* Shows the record as it is now; `durable`: also in the job's folder. */
+static inline void migration_publish(struct migration *migration, bool durable)
+{
+	migration->sink->ops->publish(migration->sink, migration->record, durable);
+}
+
+#endif

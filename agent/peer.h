@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How a real worker reaches the other side beside its control connection (struct peer_ops).
+ */
+#ifndef XENFERRY_PEER_H
+#define XENFERRY_PEER_H
+
+#include "job.h"
+#include "migration.h"
+
+/* The descriptors that the daemon gives a worker. */
+#define WORKER_CHANNEL_FD 3 /* to the daemon: records go out, the memory connection comes in */
+#define WORKER_PEER_FD 4    /* target, ask: the accepted connection, its hello already read */
+
+struct peer_tcp {
+	struct peer peer;
+	const struct clock *clock;
+	const struct job *job;
+	const struct job_note *note;
+	int channel; /* target: where the daemon hands the memory connection over */
+};
+
+/* `job` and `note` stay the caller's, and have to live as long. */
+void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
+		      const struct job_note *note);
+void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
+		      const struct job_note *note, int channel);
+
+/* Our hello to the target of this job. */
+struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
+			     enum wire_kind kind);
+
+/* Target: answers a source that asked, on the welcomed connection `fd` (taken over). */
+int peer_answer(const struct clock *clock, int fd, const struct job_note *note,
+		enum outcome outcome, struct err *err);
+
+#endif

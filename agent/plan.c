@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What can be told of a plan from its rows alone. */
+#include "plan.h"
+
+#include <assert.h>
+
+const char *phase_name(enum phase phase)
+{
+	static const char *const names[] = {
+		[PHASE_PREPARE] = "PREPARE",   [PHASE_COPY] = "COPY", [PHASE_BLACKOUT] = "BLACKOUT",
+		[PHASE_COMMIT] = "COMMIT",     [PHASE_RUN] = "RUN",   [PHASE_CLEAN] = "CLEAN",
+	};
+
+	assert(phase <= PHASE_CLEAN);
+	return names[phase];
+}
+
+size_t plan_count(const struct plan *plan)
+{
+	size_t count = 0;
+
+	while (plan->rows[count].step)
+		count++;
+	return count;
+}
+
+size_t plan_row_with(const struct plan *plan, unsigned traits)
+{
+	size_t row = 0;
+
+	while (plan->rows[row].step && !(plan->rows[row].step->traits & traits))
+		row++;
+	return row;
+}
+
+size_t plan_row_at(const struct plan *plan, enum sync_point point)
+{
+	size_t row = 0;
+
+	while (plan->rows[row].step && plan->rows[row].sync != point)
+		row++;
+	return row;
+}
+
+enum phase plan_phase(const struct plan *plan, size_t row)
+{
+	if (row < plan_row_with(plan, STEP_COPIES))
+		return PHASE_PREPARE;
+	if (row < plan_row_with(plan, STEP_SUSPENDS))
+		return PHASE_COPY;
+	if (row < plan_row_at(plan, SYNC_SP3))
+		return PHASE_BLACKOUT;
+	if (row == plan_row_at(plan, SYNC_SP3))
+		return PHASE_COMMIT;
+	if (row <= plan_row_at(plan, SYNC_SP4))
+		return PHASE_RUN;
+	return PHASE_CLEAN;
+}
+
+bool plan_attaches_late(const struct plan *plan)
+{
+	return plan->rows[plan_row_with(plan, STEP_PLUGS_LATE)].step != NULL;
+}

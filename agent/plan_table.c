@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The registry of steps and the built-in plans: the whole migration on one screen.
+ */
+#include "plan.h"
+
+#include <string.h>
+
+#include "steps.h"
+
+#define BOTH(source, target) { [SIDE_SOURCE] = (source), [SIDE_TARGET] = (target) }
+#define SOURCE(function) BOTH(function, NULL)
+#define TARGET(function) BOTH(NULL, function)
+#define NEITHER BOTH(NULL, NULL)
+
+#define DAY_MS (24 * 60 * 60 * 1000)
+
+enum step_id {
+	DESCRIBE_GUEST, CREATE_DOMAIN, PLUG_DEVICES, WATCH_DISKS, COPY_MEMORY, SUSPEND_GUEST,
+	STOP_AND_COPY, DRAIN_DISKS, CLOSE_DISKS, WRITE_RELEASE, INTRODUCE_DOMAIN, FORGET_MACS,
+	PLUG_VBDS_IN_TURN, PLUG_VIFS_IN_TURN, UNPAUSE_GUEST, ANNOUNCE_GUEST, AWAIT_NETWORK,
+	SETTLE_GUEST, TEAR_DOWN_SOURCE, STEPS
+};
+
+/* clang-format off */
+static const struct step steps[STEPS] = {
+	/*                    name                 run                                    undo                                         ms */
+	[DESCRIBE_GUEST]    = { "describe-guest",    SOURCE(source_describe),               NEITHER,                                     30000,
+		STEP_DESCRIBES, "describe the guest and offer it" },
+	[CREATE_DOMAIN]     = { "create-domain",     TARGET(target_create),                 TARGET(target_destroy),                      30000,
+		STEP_CREATES, "create the domain, claim its memory, write its nodes" },
+	[PLUG_DEVICES]      = { "plug-devices",      TARGET(target_plug_all),               TARGET(target_unplug),                       60000,
+		STEP_PLUGS_EARLY | STEP_PLUGS_VIFS | STEP_RUNS_SCRIPTS, "plug the VIFs and the raw-block VBDs, all at once" },
+	[WATCH_DISKS]       = { "watch-disks",       SOURCE(source_watch_disks),            SOURCE(source_unwatch_disks),                10000,
+		0, "map the disks' rings, read-only" },
+	[COPY_MEMORY]       = { "copy-memory",       BOTH(source_copy, target_receive),     BOTH(source_stop_copy, target_stop_receive), DAY_MS,
+		STEP_COPIES, "copy memory while the guest runs" },
+	[SUSPEND_GUEST]     = { "suspend-guest",     SOURCE(source_suspend),                SOURCE(source_resume),                       30000,
+		STEP_SUSPENDS, "suspend the guest" },
+	[STOP_AND_COPY]     = { "stop-and-copy",     SOURCE(source_finish_copy),            NEITHER,                                     60000,
+		STEP_FINISHES_COPY, "send the last dirty pages and the state" },
+	[DRAIN_DISKS]       = { "drain-disks",       SOURCE(source_drain),                  NEITHER,                                     10000,
+		STEP_DRAINS, "wait until no request is outstanding on any disk" },
+	[CLOSE_DISKS]       = { "close-disks",       SOURCE(source_close_disks),            SOURCE(source_reopen_disks),                 30000,
+		STEP_DRAINS | STEP_CLOSES_DISKS, "close the disks' backends" },
+	[WRITE_RELEASE]     = { "write-release",     SOURCE(source_write_release),          SOURCE(source_take_back),                     5000,
+		0, "write down that the guest may be given away" },
+	[INTRODUCE_DOMAIN]  = { "introduce-domain",  TARGET(target_introduce),              NEITHER,                                      5000,
+		STEP_INTRODUCES, "introduce the domain to xenstored" },
+	[FORGET_MACS]       = { "forget-macs",       TARGET(target_forget_macs),            NEITHER,                                      5000,
+		0, "make the bridges forget where the guest was" },
+	[PLUG_VBDS_IN_TURN] = { "plug-vbds-in-turn", TARGET(target_plug_vbds_in_turn),      NEITHER,                                     60000,
+		STEP_PLUGS_LATE | STEP_RUNS_SCRIPTS, "plug the VBDs, one after another" },
+	[PLUG_VIFS_IN_TURN] = { "plug-vifs-in-turn", TARGET(target_plug_vifs_in_turn),      NEITHER,                                     60000,
+		STEP_PLUGS_VIFS | STEP_RUNS_SCRIPTS, "plug the VIFs, one after another" },
+	[UNPAUSE_GUEST]     = { "unpause-guest",     BOTH(source_leave_bridges, target_unpause), NEITHER,                                 5000,
+		STEP_UNPAUSES, "take the old VIFs off their bridges; let the guest run" },
+	[ANNOUNCE_GUEST]    = { "announce-guest",    TARGET(target_announce),               NEITHER,                                      5000,
+		0, "tell the network where the guest is" },
+	[AWAIT_NETWORK]     = { "await-network",     TARGET(target_await_network),          NEITHER,                                      5000,
+		0, "leave the CPU to the guest until its VIFs are connected" },
+	[SETTLE_GUEST]      = { "settle-guest",      TARGET(target_settle),                 NEITHER,                                     10000,
+		0, "give the guest its own name and its console" },
+	[TEAR_DOWN_SOURCE]  = { "tear-down-source",  SOURCE(source_tear_down),              NEITHER,                                    120000,
+		STEP_DESTROYS | STEP_RUNS_SCRIPTS, "unplug and destroy what the guest left behind" },
+};
+
+#define ROW(id, sync) { &steps[id], SYNC_##sync }
+
+static const struct plan plans[] = {
+	{
+		.name = "handover",
+		.summary = "devices are plugged while memory copies, disks drained and not closed, the source torn down last",
+		.after_failure = "the source resumes at once: nothing was closed",
+		.rows = {
+			ROW(DESCRIBE_GUEST,   SP0),
+			ROW(CREATE_DOMAIN,    NONE),
+			ROW(PLUG_DEVICES,     SP1),
+			ROW(WATCH_DISKS,      NONE),
+			ROW(COPY_MEMORY,      NONE),
+			ROW(SUSPEND_GUEST,    NONE),
+			ROW(STOP_AND_COPY,    NONE),
+			ROW(DRAIN_DISKS,      NONE),
+			ROW(WRITE_RELEASE,    NONE),
+			ROW(INTRODUCE_DOMAIN, SP2),
+			ROW(FORGET_MACS,      SP3),
+			ROW(UNPAUSE_GUEST,    NONE),
+			ROW(ANNOUNCE_GUEST,   NONE),
+			ROW(AWAIT_NETWORK,    SP4),
+			ROW(SETTLE_GUEST,     NONE),
+			ROW(TEAR_DOWN_SOURCE, SP5),
+		},
+	}, {
+		.name = "xenserver-6.2",
+		.summary = "the source's disks are closed first, everything is plugged after SP3, one device after another",
+		.after_failure = "the source plugs its disks again and the guest reconnects its devices",
+		.rows = {
+			ROW(DESCRIBE_GUEST,    SP0),
+			ROW(CREATE_DOMAIN,     SP1),
+			ROW(COPY_MEMORY,       NONE),
+			ROW(SUSPEND_GUEST,     NONE),
+			ROW(STOP_AND_COPY,     NONE),
+			ROW(CLOSE_DISKS,       NONE),
+			ROW(WRITE_RELEASE,     NONE),
+			ROW(INTRODUCE_DOMAIN,  SP2),
+			ROW(FORGET_MACS,       SP3),
+			ROW(PLUG_VBDS_IN_TURN, NONE),
+			ROW(PLUG_VIFS_IN_TURN, NONE),
+			ROW(UNPAUSE_GUEST,     SP4),
+			ROW(SETTLE_GUEST,      NONE),
+			ROW(TEAR_DOWN_SOURCE,  SP5),
+		},
+	},
+};
+/* clang-format on */
+
+#define PLANS (sizeof(plans) / sizeof(plans[0]))
+
+const struct plan *plan_at(size_t index)
+{
+	return index < PLANS ? &plans[index] : NULL;
+}
+
+const struct plan *plan_find(const char *name)
+{
+	for (size_t i = 0; i < PLANS; i++)
+		if (strcmp(plans[i].name, name) == 0)
+			return &plans[i];
+	return NULL;
+}
+
+const struct step *plan_step(const char *name)
+{
+	for (size_t i = 0; i < STEPS; i++)
+		if (strcmp(steps[i].name, name) == 0)
+			return &steps[i];
+	return NULL;
+}

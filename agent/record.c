@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+	const char *word;
+	bool final;
+} statuses[STATUSES] = {
+#define X(status, word, final) [STATUS_##status] = { word, final },
+	STATUS_TABLE(X)
+#undef X
+};
+
+const char *status_word(enum status status)
+{
+	assert(status < STATUSES);
+	return statuses[status].word;
+}
+
+bool status_is_final(enum status status)
+{
+	assert(status < STATUSES);
+	return statuses[status].final;
+}
+
+void record_step_start(struct record *record, const struct step *step, enum side side,
+		       enum phase phase, uint64_t now_us)
+{
+	if (record->step_count == RECORD_STEPS_MAX)
+		return;
+	record->steps[record->step_count++] = (struct step_stamp){
+		.name = step->name, .side = side, .phase = phase, .start_us = now_us
+	};
+}
+
+void record_step_end(struct record *record, const struct step *step, enum side side,
+		     uint64_t now_us)
+{
+	for (size_t i = record->step_count; i-- > 0;) {
+		struct step_stamp *stamp = &record->steps[i];
+
+		if (stamp->side == side && strcmp(stamp->name, step->name) == 0) {
+			stamp->end_us = now_us;
+			return;
+		}
+	}
+}
+
+double record_downtime_ms(const struct record *record, uint64_t now_us)
+{
+	uint64_t end_us = record->running_us ? record->running_us : now_us;
+
+	if (!record->suspended_us || end_us < record->suspended_us)
+		return 0;
+	if (!record->running_us && status_is_final(record->status))
+		end_us = record->ended_us;
+	return (double)(end_us - record->suspended_us) / 1000;
+}
+
+static double since_start_ms(const struct record *record, uint64_t at_us)
+{
+	return ((double)at_us - (double)record->started_us) / 1000;
+}
+
+static void write_error(const struct record *record, struct json_writer *writer)
+{
+	json_key(writer, "error");
+	if (record->error.code == ERR_NONE) {
+		json_null(writer);
+		return;
+	}
+	json_object_begin(writer);
+	json_put_string(writer, "code", err_text(record->error.code));
+	json_put_string(writer, "message", record->error.message);
+	json_object_end(writer);
+}
+
+static void write_memory(const struct record *record, struct json_writer *writer)
+{
+	json_key(writer, "memory");
+	json_object_begin(writer);
+	json_put_integer(writer, "total_bytes", (int64_t)record->memory_bytes);
+	json_put_integer(writer, "transferred_bytes", (int64_t)record->transferred_bytes);
+	json_put_integer(writer, "wire_bytes", (int64_t)record->wire_bytes);
+	json_put_integer(writer, "remaining_bytes", (int64_t)record->remaining_bytes);
+	json_put_integer(writer, "zero_pages", 0); /* libxenguest sends them like all others */
+	json_put_integer(writer, "iterations", record->iterations);
+	json_put_integer(writer, "dirty_bytes_per_s", (int64_t)record->dirty_bytes_per_s);
+	json_put_integer(writer, "send_bytes_per_s", (int64_t)record->send_bytes_per_s);
+	json_put_integer(writer, "eta_ms", (int64_t)record->eta_ms);
+	json_object_end(writer);
+}
+
+static void write_steps(const struct record *record, uint64_t now_us, struct json_writer *writer)
+{
+	json_key(writer, "steps");
+	json_array_begin(writer);
+	for (size_t i = 0; i < record->step_count; i++) {
+		const struct step_stamp *stamp = &record->steps[i];
+
+		json_object_begin(writer);
+		json_put_string(writer, "name", stamp->name);
+		json_put_string(writer, "side", side_name(stamp->side));
+		json_put_string(writer, "phase", phase_name(stamp->phase));
+		json_put_double(writer, "start_ms", since_start_ms(record, stamp->start_us));
+		json_put_double(writer, "end_ms",
+				since_start_ms(record, stamp->end_us ? stamp->end_us : now_us));
+		json_object_end(writer);
+	}
+	json_array_end(writer);
+}
+
+static void write_started(const struct record *record, struct json_writer *writer)
+{
+	time_t seconds = (time_t)record->started_wall_s;
+	char text[32];
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(text, sizeof(text), "%Y%m%dT%H:%M:%SZ", &utc);
+	json_put_string(writer, "job_started", text);
+}
+
+void record_write(const struct record *record, uint64_t now_us, struct json_writer *writer)
+{
+	uint64_t end_us = record->ended_us ? record->ended_us : now_us;
+
+	json_object_begin(writer);
+	json_put_string(writer, "uuid", record->uuid);
+	json_key(writer, "vm");
+	json_object_begin(writer);
+	json_put_string(writer, "uuid", record->guest_uuid);
+	json_put_string(writer, "name-label", record->guest_name);
+	json_object_end(writer);
+	json_put_string(writer, "source", record->source);
+	json_put_string(writer, "target", record->target);
+	json_put_string(writer, "side", side_name(record->side));
+	json_put_string(writer, "plan", record->plan ? record->plan->name : "");
+	json_put_string(writer, "policy", "minimal-downtime");
+	json_put_string(writer, "status", status_word(record->status));
+	json_put_string(writer, "phase", phase_name(record->phase));
+	json_put_string(writer, "sync_point", sync_label(record->sync_point));
+	write_error(record, writer);
+	write_started(record, writer);
+	json_put_double(writer, "total_ms", since_start_ms(record, end_us));
+	json_put_double(writer, "downtime_ms", record_downtime_ms(record, end_us));
+	json_put_double(writer, "predicted_downtime_ms", record->predicted_downtime_ms);
+	json_put_integer(writer, "downtime_limit_ms", record->downtime_limit_ms);
+	json_put_double(writer, "clock_uncertainty_ms",
+			(double)record->clock_uncertainty_us / 1000);
+	write_memory(record, writer);
+	write_steps(record, now_us, writer);
+	json_object_end(writer);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A migration's record: what people and programs see of it, while it runs and afterwards. Its JSON
+ * form is the object of `vm-migrate --json`.
+ */
+#ifndef XENFERRY_RECORD_H
+#define XENFERRY_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "description.h"
+#include "err.h"
+#include "json.h"
+#include "plan.h"
+#include "sync.h"
+
+#define RECORD_STEPS_MAX (2 * PLAN_ROWS_MAX)
+
+/* One row a status: its word. The last five are final. */
+#define STATUS_TABLE(X) \
+	X(PREPARING, "preparing", false) \
+	X(COPYING, "copying", false) \
+	X(BLACKOUT, "blackout", false) \
+	X(COMPLETED, "completed", true) \
+	X(FAILED, "failed", true) \
+	X(CANCELLED, "cancelled", true) \
+	X(REFUSED, "refused", true) \
+	X(IN_DOUBT, "in-doubt", true) \
+	X(LOST, "lost", true)
+
+enum status {
+#define X(status, word, final) STATUS_##status,
+	STATUS_TABLE(X)
+#undef X
+	STATUSES
+};
+
+const char *status_word(enum status status);
+bool status_is_final(enum status status);
+
+/* A step as it went, in microseconds of this host's clock. */
+struct step_stamp {
+	const char *name; /* a step of the registry */
+	enum side side;
+	enum phase phase;
+	uint64_t start_us, end_us; /* end 0: it has not ended */
+};
+
+struct record {
+	char uuid[GUEST_UUID_SIZE];
+	char guest_uuid[GUEST_UUID_SIZE], guest_name[GUEST_NAME_MAX];
+	char source[64], target[64]; /* host names */
+	enum side side;
+	const struct plan *plan;
+	enum status status;
+	enum phase phase;
+	enum sync_point sync_point; /* the last that was met */
+	struct err error;           /* ERR_NONE: none */
+
+	double started_wall_s;
+	uint64_t started_us, ended_us; /* 0: not ended */
+	uint64_t suspended_us, running_us; /* 0: not (yet) */
+	uint32_t downtime_limit_ms;
+	uint64_t clock_uncertainty_us;
+
+	uint64_t memory_bytes, wire_bytes, transferred_bytes, remaining_bytes;
+	uint64_t dirty_bytes_per_s, send_bytes_per_s, eta_ms;
+	uint32_t iterations;
+	double predicted_downtime_ms;
+
+	struct step_stamp steps[RECORD_STEPS_MAX];
+	size_t step_count;
+};
+
+/* Starts a step's stamp, and ends the newest one of `side` with that name. [blackout] */
+void record_step_start(struct record *record, const struct step *step, enum side side,
+		       enum phase phase, uint64_t now_us);
+void record_step_end(struct record *record, const struct step *step, enum side side,
+		     uint64_t now_us);
+
+/* Suspended to unpaused, as far as it has come by `now_us`; 0 before it began. */
+double record_downtime_ms(const struct record *record, uint64_t now_us);
+
+/* The record as one JSON object. */
+void record_write(const struct record *record, uint64_t now_us, struct json_writer *writer);
+
+/* Where records go: the daemon and the job's folder. */
+struct record_sink;
+struct record_sink_ops {
+	/* `durable`: also into the job's folder. Failures are the sink's to bear. */
+	void (*publish)(struct record_sink *sink, const struct record *record, bool durable);
+};
+struct record_sink {
+	const struct record_sink_ops *ops;
+};
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * plan_run: row by row to the end. Before commit a failure leads to give_up(), which undoes; after
+ * it everything goes forward only: go_forward() on either side, plan_resolve_doubt() at a source
+ * that does not know.
+ */
+#include "runner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+#include "meet.h"
+
+#define MEET_MARGIN_MS 10000       /* beyond the time that the peer's steps may take */
+#define FORWARD_TRIES 3            /* of a step after commit */
+#define FORWARD_PAUSE_MS 1000
+#define ASK_TIMEOUT_MS 5000        /* one question to the target's agent */
+#define ASK_PAUSE_MIN_MS 200
+#define ASK_PAUSE_MAX_MS 10000
+#define DOUBT_SHOWN_AFTER_MS 10000 /* an answer that comes sooner is no news for people */
+
+static int note(struct migration *m, enum journal_event event, const char *text, struct err *err)
+{
+	struct journal_entry entry = { .event = event, .row = (uint32_t)m->row };
+
+	strncpy(entry.text, text, sizeof(entry.text) - 1);
+	return m->journal->ops->append(m->journal, &entry, err);
+}
+
+static enum status status_in(enum phase phase)
+{
+	return phase == PHASE_PREPARE ? STATUS_PREPARING :
+	       phase == PHASE_COPY    ? STATUS_COPYING :
+					STATUS_BLACKOUT;
+}
+
+/*
+ * Tells people which row starts. In the blackout nobody is told, for it would cost the guest time;
+ * the row that suspends is announced while the guest still runs.
+ */
+static void announce_row(struct migration *m, const struct step *step, enum phase phase)
+{
+	bool quiet = phase >= PHASE_BLACKOUT && !(step->traits & STEP_SUSPENDS) &&
+		     !m->record->running_us;
+	bool news = m->record->status != status_in(phase);
+
+	m->record->phase = phase;
+	m->record->status = status_in(phase);
+	if (!quiet)
+		migration_publish(m, news);
+}
+
+static int run_step(struct migration *m, struct err *err)
+{
+	const struct step *step = m->plan->rows[m->row].step;
+	enum phase phase = plan_phase(m->plan, m->row);
+	bool durable = phase < PHASE_BLACKOUT || step->traits & STEP_SUSPENDS;
+	int rc;
+
+	m->cancellable = phase < PHASE_BLACKOUT;
+	announce_row(m, step, phase);
+	if (!step->run[m->side])
+		return 0;
+	rc = note(m, durable ? JOURNAL_STEP : JOURNAL_STEP_BLACKOUT, step->name, err);
+	if (rc < 0)
+		return rc;
+	m->deadline_us = clock_after_ms(m->clock, step->timeout_ms);
+	record_step_start(m->record, step, m->side, phase, clock_now_us(m->clock));
+	rc = step->run[m->side](m, err);
+	record_step_end(m->record, step, m->side, clock_now_us(m->clock));
+	return rc < 0 ? err_prefix(err, rc, "%s", step->name) : 0;
+}
+
+/* The peer's steps since we last met, but for the copy, in which both take part. */
+static uint64_t meet_deadline_us(const struct migration *m)
+{
+	enum side peer = m->side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
+	uint64_t allowed_ms = MEET_MARGIN_MS;
+	size_t row = m->row;
+
+	do {
+		const struct step *step = m->plan->rows[row].step;
+
+		if (step->traits & STEP_COPIES)
+			break;
+		if (step->run[peer])
+			allowed_ms += step->timeout_ms;
+	} while (row > 0 && m->plan->rows[--row].sync == SYNC_NONE);
+	return clock_after_ms(m->clock, allowed_ms);
+}
+
+static int meet_after_row(struct migration *m, struct err *err)
+{
+	enum sync_point point = m->plan->rows[m->row].sync;
+	int rc;
+
+	if (point == SYNC_NONE || !m->link)
+		return 0;
+	rc = meet(m, point, meet_deadline_us(m), err);
+	return rc < 0 ? err_prefix(err, rc, "%s %s", sync_label(point), sync_name(point)) : 0;
+}
+
+int plan_undo(struct migration *m, size_t last, struct err *err)
+{
+	int first_rc = 0;
+
+	m->cancellable = false;
+	for (size_t row = last + 1; row-- > 0;) {
+		const struct step *step = m->plan->rows[row].step;
+		struct err why = { ERR_NONE, "" };
+		int rc;
+
+		if (!step->undo[m->side])
+			continue;
+		m->deadline_us = clock_after_ms(m->clock, step->timeout_ms < 60000 ?
+							  60000 : step->timeout_ms);
+		rc = step->undo[m->side](m, &why);
+		if (rc == 0)
+			continue;
+		log_error("job %s: undo of %s: %s", m->record->uuid, step->name, why.message);
+		if (first_rc == 0) {
+			first_rc = err_prefix(&why, rc, "undo of %s", step->name);
+			if (err)
+				*err = why;
+		}
+	}
+	return first_rc;
+}
+
+/* "Refused" says that nothing was touched: true only as long as SP0 was not passed. */
+static void settle_code(const struct migration *m, int rc, struct err *err)
+{
+	if (rc == -ECANCELED)
+		err_set(err, ERR_CANCELLED, rc, "cancelled by the operator");
+	else if (err_exit_status(err->code) == err_exit_status(ERR_REFUSED) &&
+		 m->record->sync_point >= SYNC_SP0)
+		err->code = ERR_FAILED;
+}
+
+/*
+ * A failure before commit. The source lets its guest go on first, then speaks; the target says
+ * that it gives up first, after making durable that it never will run the guest: the source may be
+ * waiting with a suspended guest.
+ */
+static int give_up(struct migration *m, int rc, struct err *err)
+{
+	bool peer_knows = rc == -ECONNABORTED || !m->link;
+	struct err undo_err = { ERR_NONE, "" };
+	int undo_rc;
+
+	settle_code(m, rc, err);
+	if (m->side == SIDE_TARGET) {
+		(void)note(m, JOURNAL_NEVER, "", NULL);
+		if (!peer_knows)
+			link_send_abort(m->link, m->clock, err);
+	}
+	undo_rc = plan_undo(m, m->row, &undo_err);
+	if (m->side == SIDE_SOURCE && !peer_knows)
+		link_send_abort(m->link, m->clock, err);
+	if (undo_rc == 0)
+		(void)note(m, JOURNAL_UNDONE, "", NULL);
+	meet_after_abort(m);
+	if (undo_rc < 0) {
+		struct err first = *err;
+
+		*err = undo_err;
+		err_prefix(err, rc, "%s; and then", first.message);
+	}
+	return rc;
+}
+
+static void drop_link(struct migration *m, const struct err *why)
+{
+	log_warning("job %s: going on alone: %s", m->record->uuid, why->message);
+	m->link->ops->close(m->link);
+	m->link = NULL;
+}
+
+static void show_doubt(struct migration *m, const struct err *why)
+{
+	if (m->record->status == STATUS_IN_DOUBT)
+		return;
+	m->record->status = STATUS_IN_DOUBT;
+	m->record->ended_us = clock_now_us(m->clock);
+	err_set(&m->record->error, ERR_IN_DOUBT, -ETIMEDOUT,
+		"the guest was given away and the target does not say whether it took it (%s): it "
+		"stays suspended here while the target is asked again and again", why->message);
+	log_error("job %s: %s", m->record->uuid, m->record->error.message);
+	migration_publish(m, true);
+}
+
+static void end_doubt(struct migration *m)
+{
+	m->record->error = (struct err){ ERR_NONE, "" };
+	m->record->ended_us = 0;
+}
+
+int plan_resolve_doubt(struct migration *m, uint64_t deadline_us, struct err *err)
+{
+	uint64_t shown_us = clock_after_ms(m->clock, DOUBT_SHOWN_AFTER_MS);
+	uint64_t pause_ms = ASK_PAUSE_MIN_MS;
+
+	assert(m->side == SIDE_SOURCE);
+	while (clock_now_us(m->clock) < deadline_us) {
+		enum outcome outcome = OUTCOME_UNDECIDED;
+		int rc = m->peer->ops->ask(m->peer, clock_after_ms(m->clock, ASK_TIMEOUT_MS),
+					   &outcome, err);
+
+		if (rc == 0 && outcome == OUTCOME_TAKEN) {
+			m->taken = true;
+			end_doubt(m);
+			return 0;
+		}
+		if (rc == 0 && outcome == OUTCOME_NEVER) {
+			m->released = false;
+			end_doubt(m);
+			return err_set(err, ERR_FAILED, -ECONNABORTED,
+				       "the target gave the guest up before it took it");
+		}
+		if (clock_now_us(m->clock) >= shown_us)
+			show_doubt(m, err);
+		clock_sleep_us(m->clock, pause_ms * 1000);
+		pause_ms = pause_ms * 2 < ASK_PAUSE_MAX_MS ? pause_ms * 2 : ASK_PAUSE_MAX_MS;
+	}
+	return err_set(err, ERR_IN_DOUBT, -ETIMEDOUT, "the target does not answer");
+}
+
+/* After commit: steps are repeatable, and what fails is said but stops nothing else. */
+static int go_forward(struct migration *m, struct err *err)
+{
+	struct err why = { ERR_NONE, "" };
+	int rc = -EAGAIN;
+
+	for (unsigned tries = 0; rc < 0 && tries < FORWARD_TRIES; tries++) {
+		if (tries > 0)
+			clock_sleep_us(m->clock, FORWARD_PAUSE_MS * 1000);
+		rc = run_step(m, &why);
+	}
+	if (rc < 0 && m->side == SIDE_TARGET &&
+	    m->plan->rows[m->row].step->traits & STEP_UNPAUSES) {
+		*err = why;
+		err->code = ERR_LOST;
+		return rc;
+	}
+	if (rc < 0) {
+		log_warning("job %s: %s", m->record->uuid, why.message);
+		m->record->error = why;
+	}
+	return 0;
+}
+
+/* SP3 was said and not answered, or SP4 did not come: only the target knows who has the guest. */
+static int settle_doubt(struct migration *m, struct err *err)
+{
+	int rc;
+
+	if (m->link)
+		drop_link(m, err);
+	rc = plan_resolve_doubt(m, UINT64_MAX, err);
+	return rc == -ECONNABORTED ? give_up(m, rc, err) : rc;
+}
+
+static int run_row(struct migration *m, struct err *err)
+{
+	bool committed = m->taken;
+	int rc = committed ? go_forward(m, err) : run_step(m, err);
+
+	if (rc < 0)
+		return committed ? rc : give_up(m, rc, err);
+	rc = meet_after_row(m, err);
+	if (rc == 0)
+		return 0;
+	if (m->side == SIDE_SOURCE && m->released &&
+	    m->row <= plan_row_at(m->plan, SYNC_SP4) && !(rc == -ECONNABORTED && !m->taken))
+		return settle_doubt(m, err);
+	if (m->taken) {
+		drop_link(m, err);
+		return 0;
+	}
+	return give_up(m, rc, err); /* an ABORT in answer to SP3: the target never will */
+}
+
+int plan_run(struct migration *m, size_t first, struct err *err)
+{
+	int rc = 0;
+
+	for (m->row = first; rc == 0 && m->plan->rows[m->row].step; m->row++)
+		rc = run_row(m, err);
+	if (rc == 0)
+		rc = note(m, JOURNAL_DONE, "", err);
+	return rc;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The steps of a migration, one function for each side's part. plan_table.c puts them into rows;
+ * see step_fn in plan.h for their contract.
+ */
+#ifndef XENFERRY_STEPS_H
+#define XENFERRY_STEPS_H
+
+#include "plan.h"
+
+/* steps_source.c, in the order of the handover plan */
+step_fn source_describe;
+step_fn source_watch_disks, source_unwatch_disks;
+step_fn source_copy, source_stop_copy;
+step_fn source_suspend, source_resume;
+step_fn source_finish_copy;
+step_fn source_drain;
+step_fn source_close_disks, source_reopen_disks;
+step_fn source_write_release, source_take_back;
+step_fn source_leave_bridges;
+step_fn source_tear_down;
+
+/* steps_target.c */
+step_fn target_create, target_destroy;
+step_fn target_plug_all, target_plug_vifs, target_plug_vbds, target_unplug;
+step_fn target_plug_vbds_in_turn, target_plug_vifs_in_turn;
+step_fn target_receive, target_stop_receive;
+step_fn target_introduce;
+step_fn target_forget_macs;
+step_fn target_unpause;
+step_fn target_announce;
+step_fn target_await_network;
+step_fn target_settle;
+
+#endif

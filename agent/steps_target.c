@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The target's steps, in the order of the handover plan: create, plug, receive, introduce,
+ * forget_macs, unpause, announce, await_network, settle.
+ */
+#include "steps.h"
+
+#include <errno.h>
+
+#include "meet.h"
+#include "migration.h"
+
+#define OPEN_MEMORY_MS 40000   /* until the source opens the memory connection */
+#define POLL_NETWORK_US 50000  /* leaves the CPU to the guest */
+#define ANNOUNCE_AGAIN_MIN_US 50000
+
+#define BOTH_KINDS (1u << DEVICE_VBD | 1u << DEVICE_VIF)
+
+int target_create(struct migration *m, struct err *err)
+{
+	return m->host->ops->create(m->host, &m->guest, err);
+}
+
+int target_destroy(struct migration *m, struct err *err)
+{
+	return m->host->ops->destroy(m->host, &m->guest, err);
+}
+
+int target_plug_all(struct migration *m, struct err *err)
+{
+	return m->host->ops->plug(m->host, &m->guest, BOTH_KINDS, false, m->deadline_us, err);
+}
+
+int target_plug_vbds_in_turn(struct migration *m, struct err *err)
+{
+	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VBD, true, m->deadline_us, err);
+}
+
+int target_plug_vifs_in_turn(struct migration *m, struct err *err)
+{
+	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VIF, true, m->deadline_us, err);
+}
+
+int target_unplug(struct migration *m, struct err *err)
+{
+	return m->host->ops->unplug(m->host, &m->guest, m->deadline_us, err);
+}
+
+static int finish_receive(struct migration *m, const struct stream_event *event, struct err *err)
+{
+	if (!event->ok)
+		return err_set(err, ERR_FAILED, -EIO, "receiving memory failed: %s",
+			       event->message);
+	m->store_pfn = event->store_pfn;
+	m->console_pfn = event->console_pfn;
+	return 0;
+}
+
+int target_receive(struct migration *m, struct err *err)
+{
+	int fd = -1;
+	int rc = m->peer->ops->open_memory(m->peer, clock_after_ms(m->clock, OPEN_MEMORY_MS), &fd,
+					   err);
+
+	if (rc == 0)
+		rc = m->host->ops->restore_begin(m->host, &m->guest, fd, err);
+	while (rc == 0) {
+		struct stream_event event;
+
+		rc = m->host->ops->stream_next(m->host, m->link->ops->fd(m->link), m->deadline_us,
+					       true, &event, err);
+		if (rc < 0)
+			break;
+		m->record->wire_bytes = event.wire_bytes;
+		if (event.kind == STREAM_FINISHED)
+			return finish_receive(m, &event, err);
+		if (event.kind == STREAM_PEER)
+			rc = meet_hear_abort(m, err);
+	}
+	return rc;
+}
+
+int target_stop_receive(struct migration *m, struct err *err)
+{
+	(void)err;
+	m->host->ops->stream_stop(m->host);
+	return 0;
+}
+
+int target_introduce(struct migration *m, struct err *err)
+{
+	return m->host->ops->introduce(m->host, &m->guest, m->store_pfn, m->console_pfn, err);
+}
+
+int target_forget_macs(struct migration *m, struct err *err)
+{
+	return m->host->ops->forget_macs(m->host, &m->guest, err);
+}
+
+int target_unpause(struct migration *m, struct err *err)
+{
+	int rc = m->host->ops->unpause(m->host, &m->guest, err);
+
+	if (rc == 0)
+		m->record->running_us = clock_now_us(m->clock);
+	return rc;
+}
+
+int target_announce(struct migration *m, struct err *err)
+{
+	return m->host->ops->announce(m->host, &m->guest, err);
+}
+
+/*
+ * Looks now and then whether the guest's VIFs are connected, announcing it again in growing
+ * intervals: a switch may have missed the first frame. A guest that does not connect is not a
+ * failure of the migration: it runs.
+ */
+int target_await_network(struct migration *m, struct err *err)
+{
+	uint64_t gap_us = ANNOUNCE_AGAIN_MIN_US;
+	uint64_t announce_us = clock_now_us(m->clock) + gap_us;
+
+	while (m->host->ops->vifs_connected(m->host, &m->guest) == 0) {
+		uint64_t now_us = clock_now_us(m->clock);
+
+		if (now_us >= m->deadline_us)
+			break;
+		if (now_us >= announce_us) {
+			(void)m->host->ops->announce(m->host, &m->guest, err);
+			gap_us *= 2;
+			announce_us = now_us + gap_us;
+		}
+		clock_sleep_us(m->clock, POLL_NETWORK_US);
+	}
+	return m->host->ops->announce(m->host, &m->guest, err);
+}
+
+int target_settle(struct migration *m, struct err *err)
+{
+	return m->host->ops->settle(m->host, &m->guest, err);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * xenferry-worker: one migration, one side, one process; straight-line code with a deadline on
+ * every wait. The daemon starts it as `xenferry-worker [--config FILE] [--debug] MODE …`; the modes
+ * are the table at the end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "channel.h"
+#include "cleanup.h"
+#include "config.h"
+#include "journal.h"
+#include "log.h"
+#include "meet.h"
+#include "migration.h"
+#include "peer.h"
+#include "recover.h"
+#include "runner.h"
+#include "worker.h"
+
+#define CONNECT_MS 10000
+#define CLOCK_ROUNDS 8
+#define CLOCK_MS 5000
+#define OFFER_MS 40000 /* target: until the source has measured the clock and described its guest */
+#define REQUEST_MAX 65536
+
+int worker_open(struct worker *worker, const struct config *config, const char *uuid,
+		struct err *err)
+{
+	int rc;
+
+	worker->config = config;
+	rc = job_find(config, uuid, false, &worker->job, err);
+	if (rc == 0)
+		rc = job_lock(&worker->job, err);
+	if (rc < 0)
+		return rc;
+	channel_init(&worker->channel, &clock_system, &worker->job, WORKER_CHANNEL_FD);
+	worker->record = (struct record){
+		.started_us = clock_now_us(&clock_system),
+		.started_wall_s = clock_wall_s(&clock_system),
+	};
+	snprintf(worker->record.uuid, sizeof(worker->record.uuid), "%s", uuid);
+	description_init(&worker->migration.guest);
+	worker->migration.clock = &clock_system;
+	worker->migration.record = &worker->record;
+	worker->migration.sink = &worker->channel.sink;
+	worker->migration.settings.drain_ms = config->drain_ms;
+	worker->migration.settings.downtime_limit_ms = config->downtime_limit_ms;
+	snprintf(worker->migration.settings.host_name,
+		 sizeof(worker->migration.settings.host_name), "%s", config->host_name);
+	return journal_open(worker->job.folder, &clock_system, &worker->migration.journal, err);
+}
+
+int worker_open_host(struct worker *worker, struct err *err)
+{
+	char stream_program[CONFIG_PATH_MAX + 32];
+
+	snprintf(stream_program, sizeof(stream_program), "%s/xenferry-stream",
+		 worker->config->libexec_dir);
+	return host_xen_open(&clock_system, stream_program, &worker->migration.host, err);
+}
+
+static enum status status_for(const struct err *err)
+{
+	switch (err->code) {
+	case ERR_CANCELLED: return STATUS_CANCELLED;
+	case ERR_IN_DOUBT: return STATUS_IN_DOUBT;
+	case ERR_LOST: return STATUS_LOST;
+	default:
+		return err_exit_status(err->code) == err_exit_status(ERR_REFUSED) ? STATUS_REFUSED :
+										    STATUS_FAILED;
+	}
+}
+
+int worker_finish(struct worker *worker, int rc, const struct err *err)
+{
+	struct record *record = &worker->record;
+
+	record->ended_us = clock_now_us(&clock_system);
+	record->status = rc == 0 ? STATUS_COMPLETED : status_for(err);
+	if (rc < 0) {
+		record->error = *err;
+		log_error("job %s (%s): %s", record->uuid, side_name(record->side), err->message);
+	}
+	migration_publish(&worker->migration, true);
+	return rc == 0 ? 0 : err_exit_status(err->code);
+}
+
+void worker_close(struct worker *worker)
+{
+	struct migration *m = &worker->migration;
+
+	if (m->link)
+		m->link->ops->close(m->link);
+	if (m->host)
+		m->host->ops->close(m->host);
+	if (m->journal)
+		m->journal->ops->close(m->journal);
+	description_fini(&m->guest);
+	channel_fini(&worker->channel);
+	job_fini(&worker->job);
+}
+
+static int begin(struct worker *worker, enum side side, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	struct journal_entry entry = { .event = JOURNAL_BEGIN };
+
+	m->side = side;
+	worker->record.side = side;
+	worker->record.plan = m->plan;
+	worker->note.side = side;
+	snprintf(entry.text, sizeof(entry.text), "%s", m->plan->name);
+	if (job_write_note(&worker->job, &worker->note, err) < 0)
+		return -EIO;
+	return m->journal->ops->append(m->journal, &entry, err);
+}
+
+/* ---- source ---- */
+
+/* What the daemon wrote down of the operator's request; it has been checked there. */
+static int read_request(struct worker *worker, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	CLEANUP_JSON_VALUE struct json_value *request = NULL;
+	const char *vm, *host, *address, *plan;
+	char path[JOB_FOLDER_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/request.json", worker->job.folder);
+	request = json_parse_file(path, REQUEST_MAX, err);
+	if (!request)
+		return -EINVAL;
+	vm = json_get_string(request, "vm");
+	host = json_get_string(request, "host");
+	address = json_get_string(request, "address");
+	plan = json_get_string(request, "plan");
+	if (!vm || !host || !address)
+		return err_set(err, ERR_USAGE, -EINVAL, "%s lacks vm, host or address", path);
+	m->plan = plan ? plan_find(plan) : plan_at(0);
+	if (!m->plan)
+		return err_set(err, ERR_REFUSED, -EINVAL, "there is no plan '%s': see plan-list",
+			       plan);
+	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
+	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
+		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
+	snprintf(worker->note.address, sizeof(worker->note.address), "%s", address);
+	worker->note.port = (uint16_t)json_get_integer(request, "port", 0);
+	snprintf(worker->record.guest_name, sizeof(worker->record.guest_name), "%s", vm);
+	snprintf(worker->record.source, sizeof(worker->record.source), "%s",
+		 m->settings.host_name);
+	snprintf(worker->record.target, sizeof(worker->record.target), "%s", host);
+	worker->record.downtime_limit_ms = m->settings.downtime_limit_ms;
+	return 0;
+}
+
+static int connect_to_target(struct worker *worker, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	struct wire_hello hello;
+	int fd = -1, rc;
+
+	hello = peer_hello(&worker->job, &worker->note, WIRE_CONTROL);
+	rc = link_connect(&clock_system, worker->note.address, worker->note.port, &hello,
+			  clock_after_ms(&clock_system, CONNECT_MS), &fd, err);
+	if (rc == 0)
+		rc = link_open(&clock_system, fd, worker->note.nonce, "target", &m->link, err);
+	if (rc == 0)
+		rc = link_measure_clock(m->link, &clock_system, CLOCK_ROUNDS,
+					clock_after_ms(&clock_system, CLOCK_MS),
+					&m->clock_offset_us, &worker->record.clock_uncertainty_us,
+					err);
+	return rc;
+}
+
+static int migrate_as_source(struct worker *worker, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	struct peer_tcp peer;
+	int rc = read_request(worker, err);
+
+	clock_random(&clock_system, worker->note.nonce, sizeof(worker->note.nonce));
+	if (rc == 0)
+		rc = begin(worker, SIDE_SOURCE, err);
+	if (rc == 0)
+		rc = worker_open_host(worker, err);
+	if (rc == 0)
+		rc = connect_to_target(worker, err);
+	if (rc < 0)
+		return rc;
+	peer_source_init(&peer, &clock_system, &worker->job, &worker->note);
+	m->peer = &peer.peer;
+	return plan_run(m, 0, err);
+}
+
+/* ---- target ---- */
+
+static int welcome(struct worker *worker, enum wire_kind kind, struct err *err)
+{
+	struct wire_hello hello = peer_hello(&worker->job, &worker->note, kind);
+
+	return link_welcome(&clock_system, WORKER_PEER_FD, &hello,
+			    clock_after_ms(&clock_system, CLOCK_MS), err);
+}
+
+/* Hears the offer, because it says which plan the two sides are going to follow. */
+static int hear_plan(struct worker *worker, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	char name[64] = "";
+	int rc = link_answer_clock(m->link, &clock_system, clock_after_ms(&clock_system, OFFER_MS),
+				   &m->offer, err);
+
+	if (rc < 0)
+		return rc;
+	if (m->offer.type != WIRE_SYNC || m->offer.point != SYNC_SP0 ||
+	    meet_read_plan(&m->offer, name, sizeof(name)) < 0)
+		return err_set(err, ERR_INCOMPATIBLE, -EPROTO,
+			       "the source's first word is no offer with a plan");
+	m->plan = plan_find(name);
+	if (!m->plan)
+		return err_set(err, ERR_INCOMPATIBLE, -EINVAL,
+			       "this host does not know the plan '%s'", name);
+	return 0;
+}
+
+/* Before the plan runs nobody tells the source that we give up. */
+static int prepare_target(struct worker *worker, struct err *err)
+{
+	int rc = hear_plan(worker, err);
+
+	if (rc == 0)
+		rc = begin(worker, SIDE_TARGET, err);
+	if (rc == 0)
+		rc = worker_open_host(worker, err);
+	if (rc < 0 && rc != -ECONNABORTED)
+		link_send_abort(worker->migration.link, &clock_system, err);
+	return rc;
+}
+
+static int migrate_as_target(struct worker *worker, struct err *err)
+{
+	struct migration *m = &worker->migration;
+	struct peer_tcp peer;
+	int rc = welcome(worker, WIRE_CONTROL, err);
+
+	worker->record.side = SIDE_TARGET;
+	snprintf(worker->record.target, sizeof(worker->record.target), "%s",
+		 m->settings.host_name);
+	if (rc == 0)
+		rc = link_open(&clock_system, WORKER_PEER_FD, worker->note.nonce, "source",
+			       &m->link, err);
+	if (rc == 0)
+		rc = prepare_target(worker, err);
+	if (rc < 0)
+		return rc;
+	peer_target_init(&peer, &clock_system, &worker->job, &worker->note, WORKER_CHANNEL_FD);
+	m->peer = &peer.peer;
+	return plan_run(m, 0, err);
+}
+
+/* ---- the modes ---- */
+
+typedef int mode_fn(struct worker *worker, struct err *err);
+
+static int with_job(mode_fn *mode, const struct config *config, char **arguments)
+{
+	struct worker worker = { .job = { .lock = -1 } };
+	struct err err = { ERR_NONE, "" };
+	int rc = worker_open(&worker, config, arguments[0], &err);
+	int status;
+
+	if (rc == 0 && arguments[1] && job_parse_id(arguments[1], worker.note.nonce) < 0)
+		rc = err_set(&err, ERR_USAGE, -EINVAL, "'%s' is not a nonce", arguments[1]);
+	if (rc == 0)
+		rc = mode(&worker, &err);
+	if (!worker.channel.sink.ops) {
+		log_error("%s", err.message);
+		return err_exit_status(err.code);
+	}
+	status = worker_finish(&worker, rc, &err);
+	worker_close(&worker);
+	return status;
+}
+
+static int run_source(const struct config *config, char **arguments)
+{
+	return with_job(migrate_as_source, config, arguments);
+}
+
+static int run_target(const struct config *config, char **arguments)
+{
+	return with_job(migrate_as_target, config, arguments);
+}
+
+static int run_recover(const struct config *config, char **arguments)
+{
+	return with_job(recover_job, config, arguments);
+}
+
+static const struct {
+	const char *name;
+	int arguments;
+	int (*run)(const struct config *config, char **arguments);
+	const char *usage;
+} modes[] = {
+	{ "source", 1, run_source, "source JOB" },
+	{ "target", 2, run_target, "target JOB NONCE" },
+	{ "ask", 2, run_ask, "ask JOB NONCE" },
+	{ "recover", 1, run_recover, "recover JOB" },
+	{ "list", 0, run_list, "list" },
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: xenferry-worker [--config FILE] [--debug] MODE\nmodes:\n");
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		fprintf(stderr, "  %s\n", modes[i].usage);
+	return err_exit_status(ERR_USAGE);
+}
+
+static int run_mode(const struct config *config, int count, char **words)
+{
+	for (size_t i = 0; count > 0 && i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(words[0], modes[i].name) == 0 && count == 1 + modes[i].arguments)
+			return modes[i].run(config, words + 1);
+	return usage();
+}
+
+int main(int argc, char **argv)
+{
+	const char *config_path = NULL;
+	struct config config;
+	bool debug = false;
+	struct err err;
+	int at = 1;
+
+	for (; at < argc && argv[at][0] == '-'; at++) {
+		if (strcmp(argv[at], "--debug") == 0)
+			debug = true;
+		else if (strcmp(argv[at], "--config") == 0 && at + 1 < argc)
+			config_path = argv[++at];
+		else
+			return usage();
+	}
+	log_init("xenferry-worker", debug);
+	signal(SIGPIPE, SIG_IGN);
+	if (config_load(config_path, &config, &err) < 0 || clock_catch_cancel() < 0) {
+		log_error("%s", err.message);
+		return err_exit_status(ERR_USAGE);
+	}
+	return run_mode(&config, argc - at, argv + at);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host: everything that a migration does to Xen, xenstore, devices and the network of one
+ * machine, behind one table. Every member is implemented; the plan's steps call nothing else.
+ *
+ * Entry points in the order in which a migration calls them:
+ *   source: describe, watch_disks, save_begin, stream_next..., check_disks, suspend, stream_reply,
+ *           stream_next (finished), drain, leave_bridges, unplug, destroy
+ *   target: examine, create, plug, restore_begin, stream_next (finished), introduce, forget_macs,
+ *           unpause, announce, vifs_connected, settle
+ *   undo:   resume, stream_stop, unwatch_disks, reopen_disks / unplug, destroy
+ *
+ * Every function returns 0 or a negative errno with `err` filled, unless it says otherwise.
+ * `deadline_us` is on the clock given to host_xen_open(). Functions marked [blackout] may run
+ * between the guest's suspend and its unpause: they allocate nothing that can fail late and start
+ * no process.
+ */
+#ifndef XENFERRY_HOST_H
+#define XENFERRY_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "description.h"
+#include "err.h"
+
+#define REASONS_MAX 32
+
+/* Why a target refuses: all reasons at once, each a sentence that names the thing. */
+struct reasons {
+	struct err list[REASONS_MAX];
+	size_t count;
+};
+
+/* Room for one more, to be filled with err_set(). When all are taken the last is used again. */
+static inline struct err *reasons_next(struct reasons *reasons)
+{
+	if (reasons->count < REASONS_MAX)
+		reasons->count++;
+	return &reasons->list[reasons->count - 1];
+}
+
+/* One guest as `vm-list` shows it. */
+struct guest_summary {
+	char uuid[GUEST_UUID_SIZE], name[GUEST_NAME_MAX];
+	uint32_t domid, vcpus;
+	enum guest_type type;
+	uint64_t memory_bytes;
+	const char *power_state; /* "running", "paused", "halted" (shut down, not yet destroyed) */
+};
+
+/* What xenferry-stream says; see devices/stream.h for the messages behind it. */
+enum stream_event_kind {
+	STREAM_PROGRESS,        /* pages of this iteration so far */
+	STREAM_ITERATION,       /* asks: go on, stop, or abort? answer with stream_reply() */
+	STREAM_SUSPEND,         /* asks for the guest to be suspended: stream_reply(0 or 1) */
+	STREAM_FINISHED,        /* the library returned; `ok`, and the reason when not */
+	STREAM_PEER,            /* `peer_fd` is readable: the peer has something to say meanwhile */
+};
+
+enum stream_decision { STREAM_ABORT = -1, STREAM_CONTINUE = 0, STREAM_STOP = 1 };
+
+struct stream_event {
+	enum stream_event_kind kind;
+	uint32_t iteration;         /* 0 is the first pass over all of RAM */
+	bool sent;                  /* ITERATION: asked after sending it (dirty_pages unknown) */
+	int64_t dirty_pages;        /* ITERATION: -1 unknown; 0th: all of the address space */
+	uint64_t pages_done, pages_total; /* PROGRESS: of this iteration, as the library counts */
+	uint64_t wire_bytes;        /* all: bytes that left (or came) on the connection so far */
+	bool ok;                    /* FINISHED */
+	uint64_t store_pfn, console_pfn; /* FINISHED at the target */
+	char message[512];          /* FINISHED and not ok: the library's own words */
+};
+
+struct host;
+
+struct host_ops {
+	/* ---- looking: changes nothing ---- */
+
+	/* Calls `each` for every guest but domain 0. */
+	int (*list)(struct host *host,
+		    int (*each)(const struct guest_summary *guest, void *data), void *data,
+		    struct err *err);
+	/*
+	 * Describes the running guest `vm` (name, UUID or domid). ERR_NO_GUEST when there is none,
+	 * ERR_REFUSED with the reason when it cannot be moved: not running, a type or a device kind
+	 * that is not supported, dirty pages that Xen cannot track.
+	 */
+	int (*describe)(struct host *host, const char *vm, struct description *guest,
+			struct err *err);
+	/*
+	 * Adds every reason why this host cannot take `guest`: name or UUID taken, memory, bridge,
+	 * disk, disk's size, script, Xen's version. `late_disks`: the plan attaches disks after the
+	 * source let go, so that file-backed ones are welcome. A failure to look is a reason too.
+	 */
+	void (*examine)(struct host *host, const struct description *guest, bool late_disks,
+			struct reasons *reasons);
+
+	/* ---- target: prepare ---- */
+
+	/*
+	 * Creates the domain, paused and empty, named "<name>--incoming": vcpus, memory limit and
+	 * claim, paging pool, event channels, xenstore skeleton, device nodes and permissions, xl's
+	 * configuration. Sets guest->domid as soon as there is a domain, so that destroy() can undo
+	 * a failure half-way.
+	 */
+	int (*create)(struct host *host, struct description *guest, struct err *err);
+	/*
+	 * Plugs the devices of the kinds in `kinds` (a bit each, 1u << DEVICE_VBD): waits for the
+	 * backends, runs the hotplug scripts, waits until each says connected. All at once, or one
+	 * device after another when `in_turn`. Devices that are plugged already are left alone.
+	 */
+	int (*plug)(struct host *host, const struct description *guest, unsigned kinds,
+		    bool in_turn, uint64_t deadline_us, struct err *err);
+	/* Starts xenferry-stream restoring from `memory_fd` (taken over, also on failure). */
+	int (*restore_begin)(struct host *host, const struct description *guest, int memory_fd,
+			     struct err *err);
+
+	/* ---- source: prepare and copy ---- */
+
+	/* Maps the VBDs' rings read-only and opens their counters, for drain(). */
+	int (*watch_disks)(struct host *host, const struct description *guest, struct err *err);
+	void (*unwatch_disks)(struct host *host);
+	/* Starts xenferry-stream saving `guest`, live, into `memory_fd` (taken over). */
+	int (*save_begin)(struct host *host, const struct description *guest, int memory_fd,
+			  struct err *err);
+
+	/* ---- either side: while the stream child works ---- */
+
+	/*
+	 * Waits for the child's next event, or for `peer_fd` to be readable (-1: do not look).
+	 * -ETIMEDOUT at the deadline, -ECANCELED when `cancellable` and a cancel request is
+	 * pending. [blackout]
+	 */
+	int (*stream_next)(struct host *host, int peer_fd, uint64_t deadline_us, bool cancellable,
+			   struct stream_event *event, struct err *err);
+	/* Answers ITERATION (a stream_decision) or SUSPEND (0 no, 1 done). [blackout] */
+	int (*stream_reply)(struct host *host, int answer, struct err *err);
+	/*
+	 * Ends the child, in the way its side needs (a saving one cleans up its log-dirty mode),
+	 * and waits for it. Harmless when none runs.
+	 */
+	void (*stream_stop)(struct host *host);
+
+	/* ---- source: hand over ---- */
+
+	/*
+	 * Looks at the disks' queues before the guest is suspended: waits until what is
+	 * outstanding can be expected to drain within `drain_ms`, -ETIMEDOUT naming the disk when
+	 * it does not by the deadline.
+	 */
+	int (*check_disks)(struct host *host, uint32_t drain_ms, uint64_t deadline_us,
+			   struct err *err);
+	/*
+	 * Asks the guest to suspend, waits for its acknowledgement and until Xen says it is. Takes
+	 * the request back when it is not acknowledged by the deadline. `*suspended_at_us`: when it
+	 * was seen suspended.
+	 */
+	int (*suspend)(struct host *host, const struct description *guest, uint64_t deadline_us,
+		       uint64_t *suspended_at_us, struct err *err);
+	/*
+	 * Lets a suspended guest go on here. `cooperative`: nothing was closed, the guest sees a
+	 * cancelled suspend; else it reconnects its devices as after a migration. Harmless when the
+	 * guest is not suspended; withdraws a pending suspend request.
+	 */
+	int (*resume)(struct host *host, const struct description *guest, bool cooperative,
+		      struct err *err);
+	/* Waits until no request of the suspended guest is outstanding on any VBD. [blackout] */
+	int (*drain)(struct host *host, const struct description *guest, uint64_t deadline_us,
+		     struct err *err);
+	/* Closes the suspended guest's VBD backends the hard way, and connects them again. */
+	int (*close_disks)(struct host *host, const struct description *guest,
+			   uint64_t deadline_us, struct err *err);
+	int (*reopen_disks)(struct host *host, const struct description *guest,
+			    uint64_t deadline_us, struct err *err);
+	/* Takes the VIFs off their bridges; puts them back. Idempotent. */
+	int (*leave_bridges)(struct host *host, const struct description *guest, struct err *err);
+	int (*join_bridges)(struct host *host, const struct description *guest, struct err *err);
+
+	/* ---- target: take over ---- */
+
+	/*
+	 * After the restore: checks the ring pages against the description and introduces the
+	 * domain to xenstored. [blackout]
+	 */
+	int (*introduce)(struct host *host, const struct description *guest, uint64_t store_pfn,
+			 uint64_t console_pfn, struct err *err);
+	/* Removes the guest's MACs from every bridge port but its own VIFs. [blackout] */
+	int (*forget_macs)(struct host *host, const struct description *guest, struct err *err);
+	int (*unpause)(struct host *host, const struct description *guest, struct err *err);
+	/* Sends one broadcast RARP for each VIF from its bridge. */
+	int (*announce)(struct host *host, const struct description *guest, struct err *err);
+	/* Returns 1 when every VIF's backend is connected to the guest, 0 when not yet. */
+	int (*vifs_connected)(struct host *host, const struct description *guest);
+	/* Gives the guest its name and its console back, releases the memory claim. Repeatable. */
+	int (*settle)(struct host *host, const struct description *guest, struct err *err);
+
+	/* ---- either side: tear down ---- */
+
+	/*
+	 * Unplugs every device of a guest that cannot answer: closes the backends without asking
+	 * the frontends, runs the scripts, removes the nodes. Idempotent, accepts half-plugged
+	 * devices.
+	 */
+	int (*unplug)(struct host *host, const struct description *guest, uint64_t deadline_us,
+		      struct err *err);
+	/* Destroys the domain and removes all its nodes and files. Idempotent. */
+	int (*destroy)(struct host *host, const struct description *guest, struct err *err);
+
+	void (*close)(struct host *host); /* frees everything; the host is gone */
+};
+
+struct host {
+	const struct host_ops *ops;
+};
+
+/*
+ * The real host: Xen, xenstore, Linux. `stream_program` is the path of xenferry-stream. Fails when
+ * this is no dom0, with the remedy in `err`.
+ */
+int host_xen_open(const struct clock *clock, const char *stream_program, struct host **host,
+		  struct err *err);
+
+#endif

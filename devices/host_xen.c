@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The real host: each member of the table handed to the module that knows. What must outlive this
+ * process (the guest's event channels, its nodes) is in xenstore; here are only the two things that
+ * a worker holds open, the stream's child and the watch on the disks.
+ */
+#include "host.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "announce.h"
+#include "bridge.h"
+#include "domain.h"
+#include "drain.h"
+#include "hypervisor.h"
+#include "plug.h"
+#include "store.h"
+#include "stream.h"
+#include "vbd.h"
+#include "vif.h"
+
+struct host_xen {
+	struct host host;
+	const struct clock *clock;
+	struct hypervisor *hypervisor;
+	struct store *store;
+	char *stream_program;
+	struct stream *stream; /* NULL: no child */
+	struct drain *drain;   /* NULL: the disks are not watched */
+};
+
+static struct host_xen *xen(struct host *host)
+{
+	return (struct host_xen *)host;
+}
+
+/* ---- looking ---- */
+
+static int host_list(struct host *host,
+		     int (*each)(const struct guest_summary *guest, void *data), void *data,
+		     struct err *err)
+{
+	struct domain_list list = { 0 };
+	int rc = domain_list_read(xen(host)->hypervisor, xen(host)->store, &list, err);
+
+	for (size_t i = 0; rc == 0 && i < list.count; i++)
+		rc = each(&list.guests[i], data);
+	domain_list_fini(&list);
+	return rc;
+}
+
+static int host_describe(struct host *host, const char *vm, struct description *guest,
+			 struct err *err)
+{
+	int rc = domain_describe(xen(host)->hypervisor, xen(host)->store, vm, guest, err);
+
+	if (rc == 0)
+		rc = devices_describe(xen(host)->store, guest->domid, guest, err);
+	if (rc < 0) {
+		description_fini(guest);
+		description_init(guest);
+	}
+	return rc;
+}
+
+static void host_examine(struct host *host, const struct description *guest, bool late_disks,
+			 struct reasons *reasons)
+{
+	domain_examine(xen(host)->hypervisor, xen(host)->store, guest, reasons);
+	devices_examine(xen(host)->store, guest, late_disks, reasons);
+}
+
+/* ---- target: prepare ---- */
+
+static int host_create(struct host *host, struct description *guest, struct err *err)
+{
+	return domain_create(xen(host)->hypervisor, xen(host)->store, guest, err);
+}
+
+static int host_plug(struct host *host, const struct description *guest, unsigned kinds,
+		     bool in_turn, uint64_t deadline_us, struct err *err)
+{
+	return devices_plug(xen(host)->store, xen(host)->clock, guest, kinds, in_turn, deadline_us,
+			    err);
+}
+
+static int host_restore_begin(struct host *host, const struct description *guest, int memory_fd,
+			      struct err *err)
+{
+	struct domain_ports ports;
+	int rc = domain_read_ports(xen(host)->store, guest->domid, &ports, err);
+
+	assert(!xen(host)->stream);
+	if (rc < 0) {
+		close(memory_fd);
+		return rc;
+	}
+	return stream_begin_restore(xen(host)->clock, xen(host)->stream_program, guest->domid,
+				    ports.store, ports.console, guest->pages_max, memory_fd,
+				    &xen(host)->stream, err);
+}
+
+/* ---- source: prepare and copy ---- */
+
+static void host_unwatch_disks(struct host *host)
+{
+	if (xen(host)->drain)
+		drain_close(xen(host)->drain);
+	xen(host)->drain = NULL;
+}
+
+static int host_watch_disks(struct host *host, const struct description *guest, struct err *err)
+{
+	host_unwatch_disks(host);
+	return drain_open(xen(host)->store, xen(host)->clock, guest, &xen(host)->drain, err);
+}
+
+static int host_save_begin(struct host *host, const struct description *guest, int memory_fd,
+			   struct err *err)
+{
+	assert(!xen(host)->stream);
+	return stream_begin_save(xen(host)->clock, xen(host)->stream_program, guest->domid,
+				 memory_fd, &xen(host)->stream, err);
+}
+
+/* ---- either side: while the stream's child works ---- */
+
+static int host_stream_next(struct host *host, int peer_fd, uint64_t deadline_us,
+			    bool cancellable, struct stream_event *event, struct err *err)
+{
+	assert(xen(host)->stream);
+	return stream_next(xen(host)->stream, peer_fd, deadline_us, cancellable, event, err);
+}
+
+static int host_stream_reply(struct host *host, int answer, struct err *err)
+{
+	assert(xen(host)->stream);
+	return stream_reply(xen(host)->stream, answer, err);
+}
+
+static void host_stream_stop(struct host *host)
+{
+	stream_stop(&xen(host)->stream);
+}
+
+/* ---- source: hand over ---- */
+
+static int host_check_disks(struct host *host, uint32_t drain_ms, uint64_t deadline_us,
+			    struct err *err)
+{
+	assert(xen(host)->drain);
+	return drain_check(xen(host)->drain, drain_ms, deadline_us, err);
+}
+
+static int host_suspend(struct host *host, const struct description *guest, uint64_t deadline_us,
+			uint64_t *suspended_at_us, struct err *err)
+{
+	return domain_suspend(xen(host)->hypervisor, xen(host)->store, xen(host)->clock, guest,
+			      deadline_us, suspended_at_us, err);
+}
+
+static int host_resume(struct host *host, const struct description *guest, bool cooperative,
+		       struct err *err)
+{
+	return domain_resume(xen(host)->hypervisor, xen(host)->store, guest, cooperative, err);
+}
+
+static int host_drain(struct host *host, const struct description *guest, uint64_t deadline_us,
+		      struct err *err)
+{
+	(void)guest;
+	assert(xen(host)->drain);
+	return drain_wait(xen(host)->drain, deadline_us, err);
+}
+
+static int host_close_disks(struct host *host, const struct description *guest,
+			    uint64_t deadline_us, struct err *err)
+{
+	host_unwatch_disks(host); /* a mapped ring would keep the backend's grant busy */
+	return vbd_close_all(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+}
+
+static int host_reopen_disks(struct host *host, const struct description *guest,
+			     uint64_t deadline_us, struct err *err)
+{
+	return vbd_reopen_all(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+}
+
+static int host_leave_bridges(struct host *host, const struct description *guest,
+			      struct err *err)
+{
+	(void)host;
+	return bridge_leave_all(guest, err);
+}
+
+static int host_join_bridges(struct host *host, const struct description *guest, struct err *err)
+{
+	(void)host;
+	return bridge_join_all(guest, err);
+}
+
+/* ---- target: take over ---- */
+
+static int host_introduce(struct host *host, const struct description *guest, uint64_t store_pfn,
+			  uint64_t console_pfn, struct err *err)
+{
+	return domain_introduce(xen(host)->store, guest, store_pfn, console_pfn, err);
+}
+
+static int host_forget_macs(struct host *host, const struct description *guest, struct err *err)
+{
+	(void)host;
+	return bridge_forget_macs(guest, err);
+}
+
+static int host_unpause(struct host *host, const struct description *guest, struct err *err)
+{
+	return domain_unpause(xen(host)->hypervisor, guest, err);
+}
+
+static int host_announce(struct host *host, const struct description *guest, struct err *err)
+{
+	(void)host;
+	return announce_send(guest, err);
+}
+
+static int host_vifs_connected(struct host *host, const struct description *guest)
+{
+	return vif_all_connected(xen(host)->store, guest);
+}
+
+static int host_settle(struct host *host, const struct description *guest, struct err *err)
+{
+	return domain_settle(xen(host)->hypervisor, xen(host)->store, guest, err);
+}
+
+/* ---- either side: tear down ---- */
+
+static int host_unplug(struct host *host, const struct description *guest, uint64_t deadline_us,
+		       struct err *err)
+{
+	if (guest->domid == 0) /* never created: no device can be there */
+		return 0;
+	host_unwatch_disks(host);
+	return devices_unplug(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+}
+
+static int host_destroy(struct host *host, const struct description *guest, struct err *err)
+{
+	host_unwatch_disks(host); /* a mapped ring would keep the domain from going */
+	return domain_destroy(xen(host)->hypervisor, xen(host)->store, guest, err);
+}
+
+static void host_close(struct host *host)
+{
+	struct host_xen *self = xen(host);
+
+	stream_stop(&self->stream);
+	host_unwatch_disks(host);
+	if (self->store)
+		self->store->ops->close(self->store);
+	if (self->hypervisor)
+		self->hypervisor->ops->close(self->hypervisor);
+	free(self->stream_program);
+	free(self);
+}
+
+static const struct host_ops xen_ops = {
+	.list = host_list,
+	.describe = host_describe,
+	.examine = host_examine,
+	.create = host_create,
+	.plug = host_plug,
+	.restore_begin = host_restore_begin,
+	.watch_disks = host_watch_disks,
+	.unwatch_disks = host_unwatch_disks,
+	.save_begin = host_save_begin,
+	.stream_next = host_stream_next,
+	.stream_reply = host_stream_reply,
+	.stream_stop = host_stream_stop,
+	.check_disks = host_check_disks,
+	.suspend = host_suspend,
+	.resume = host_resume,
+	.drain = host_drain,
+	.close_disks = host_close_disks,
+	.reopen_disks = host_reopen_disks,
+	.leave_bridges = host_leave_bridges,
+	.join_bridges = host_join_bridges,
+	.introduce = host_introduce,
+	.forget_macs = host_forget_macs,
+	.unpause = host_unpause,
+	.announce = host_announce,
+	.vifs_connected = host_vifs_connected,
+	.settle = host_settle,
+	.unplug = host_unplug,
+	.destroy = host_destroy,
+	.close = host_close,
+};
+
+int host_xen_open(const struct clock *clock, const char *stream_program, struct host **host,
+		  struct err *err)
+{
+	struct host_xen *self = calloc(1, sizeof(*self));
+	int rc;
+
+	if (!self)
+		return err_errno(err, "open the host");
+	self->host.ops = &xen_ops;
+	self->clock = clock;
+	self->stream_program = strdup(stream_program);
+	rc = self->stream_program ? 0 : err_errno(err, "open the host");
+	if (rc == 0)
+		rc = hypervisor_open(&self->hypervisor, err);
+	if (rc == 0)
+		rc = store_open(&self->store, err);
+	if (rc < 0) {
+		host_close(&self->host);
+		return rc;
+	}
+	*host = &self->host;
+	return 0;
+}

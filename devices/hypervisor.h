@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Xen, as far as a migration needs it, behind a table: the real one over libxenctrl, or one in
+ * memory for unit tests.
+ *
+ * All return 0 or -errno with `err` saying what was tried, errno's text and the library's own
+ * words. None waits for anything but Xen; those that may run between suspend and unpause say so.
+ */
+#ifndef XENFERRY_HYPERVISOR_H
+#define XENFERRY_HYPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <xenctrl.h>
+
+#include "description.h"
+#include "err.h"
+
+struct hypervisor;
+
+/* What the machine has to give. */
+struct hypervisor_facts {
+	uint64_t pages_free;       /* less what others have claimed; 4 KiB each */
+	uint32_t capabilities;     /* XEN_SYSCTL_PHYSCAP_* */
+	char version[32];          /* "4.17" */
+};
+
+struct hypervisor_ops {
+	int (*facts)(struct hypervisor *hypervisor, struct hypervisor_facts *facts,
+		     struct err *err);
+	/* Up to `max` domains, from `first` on in order of domid; returns how many. [blackout] */
+	int (*domains)(struct hypervisor *hypervisor, uint32_t first, unsigned int max,
+		       xc_domaininfo_t *infos, struct err *err);
+	/* HVM_PARAM_* `which` of a domain. [blackout] */
+	int (*parameter)(struct hypervisor *hypervisor, uint32_t domid, uint32_t which,
+			 uint64_t *value, struct err *err);
+	int (*paging_pool)(struct hypervisor *hypervisor, uint32_t domid, uint64_t *bytes,
+			   struct err *err);
+
+	/* A new domain, paused, without vcpus or memory. */
+	int (*create)(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
+		      uint32_t *domid, struct err *err);
+	/* Gives guest->domid its vcpus, memory limit, paging pool and timers. */
+	int (*configure)(struct hypervisor *hypervisor, const struct description *guest,
+			 struct err *err);
+	/* A new event channel of the domain that domain 0 may bind. */
+	int (*allocate_port)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *port,
+			     struct err *err);
+	/* Sets `pages` aside until the domain has them; 0 gives back what is left of them. */
+	int (*claim)(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
+		     struct err *err);
+
+	int (*unpause)(struct hypervisor *hypervisor, uint32_t domid, struct err *err);
+	/* `fast`: the guest sees a cancelled suspend and keeps its devices. */
+	int (*resume)(struct hypervisor *hypervisor, uint32_t domid, bool fast, struct err *err);
+	/* Blocks while Xen takes the memory back: seconds for a large guest. */
+	int (*destroy)(struct hypervisor *hypervisor, uint32_t domid, struct err *err);
+
+	void (*close)(struct hypervisor *hypervisor);
+};
+
+struct hypervisor {
+	const struct hypervisor_ops *ops;
+};
+
+/* Over libxenctrl. Fails with the remedy in `err` when this is no dom0 or Xen does not match. */
+int hypervisor_open(struct hypervisor **hypervisor, struct err *err);
+
+/* What Xen knows about `domid`. -ESRCH, with `err`, when there is no such domain. [blackout] */
+int hypervisor_domain(struct hypervisor *hypervisor, uint32_t domid, xc_domaininfo_t *info,
+		      struct err *err);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The real Xen, through libxenctrl. The library's own messages go to the debug log and, the last
+ * one, into the `struct err` of the call that failed: nothing of it reaches stderr by itself.
+ */
+#include "hypervisor.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xen/hvm/params.h>
+#include <xen/version.h>
+#include <xenguest.h>
+#include <xentoollog.h>
+
+#include "log.h"
+
+/* Ticks that a guest missed while it was not running are not delivered: libxl's default. */
+#define TIMER_NO_DELAY_FOR_MISSED_TICKS 1
+
+struct hypervisor_xen {
+	struct hypervisor hypervisor;
+	xentoollog_logger logger;
+	xc_interface *xch;
+	char words[256]; /* the library's last complaint, "" when there is none */
+};
+
+static struct hypervisor_xen *xen(struct hypervisor *hypervisor)
+{
+	return (struct hypervisor_xen *)hypervisor;
+}
+
+/* ---- what the library says ---- */
+
+__attribute__((format(printf, 5, 0)))
+static void note_message(xentoollog_logger *logger, xentoollog_level level, int errnoval,
+			 const char *context, const char *format, va_list args)
+{
+	char *self = (char *)logger - offsetof(struct hypervisor_xen, logger);
+	char text[sizeof(((struct hypervisor_xen *)NULL)->words)];
+
+	(void)errnoval;
+	vsnprintf(text, sizeof(text), format, args);
+	log_debug("%s: %s", context ? context : "xen", text);
+	if (level >= XTL_ERROR)
+		memcpy(((struct hypervisor_xen *)self)->words, text, sizeof(text));
+}
+
+static void forget_logger(xentoollog_logger *logger)
+{
+	(void)logger; /* a part of struct hypervisor_xen, freed with it */
+}
+
+/* Fills `err` from errno and the library's words, which are then used up. Returns -errno. */
+__attribute__((format(printf, 3, 4)))
+static int failed(struct hypervisor *hypervisor, struct err *err, const char *format, ...)
+{
+	char *words = xen(hypervisor)->words;
+	int saved = errno ? errno : EIO;
+	char what[ERR_MESSAGE_MAX / 2];
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	rc = err_set(err, saved == ENOMEM ? ERR_NO_MEMORY : ERR_FAILED, -saved, "%s: %s%s%s%s",
+		     what, strerror(saved), *words ? " (" : "", words, *words ? ")" : "");
+	*words = '\0';
+	return rc;
+}
+
+/* ---- looking ---- */
+
+static int xen_facts(struct hypervisor *hypervisor, struct hypervisor_facts *facts,
+		     struct err *err)
+{
+	int version = xc_version(xen(hypervisor)->xch, XENVER_version, NULL);
+	xc_physinfo_t info = { 0 };
+
+	if (version < 0)
+		return failed(hypervisor, err, "ask Xen for its version");
+	if (xc_physinfo(xen(hypervisor)->xch, &info) < 0)
+		return failed(hypervisor, err, "ask Xen for its free memory");
+	facts->pages_free = info.free_pages > info.outstanding_pages
+				    ? info.free_pages - info.outstanding_pages : 0;
+	facts->capabilities = info.capabilities;
+	snprintf(facts->version, sizeof(facts->version), "%d.%d", version >> 16, version & 0xffff);
+	return 0;
+}
+
+static int xen_domains(struct hypervisor *hypervisor, uint32_t first, unsigned int max,
+		       xc_domaininfo_t *infos, struct err *err)
+{
+	int count = xc_domain_getinfolist(xen(hypervisor)->xch, first, max, infos);
+
+	return count < 0 ? failed(hypervisor, err, "ask Xen for its domains") : count;
+}
+
+static int xen_parameter(struct hypervisor *hypervisor, uint32_t domid, uint32_t which,
+			 uint64_t *value, struct err *err)
+{
+	if (xc_hvm_param_get(xen(hypervisor)->xch, domid, which, value) < 0)
+		return failed(hypervisor, err, "read HVM parameter %u of domain %u", which, domid);
+	return 0;
+}
+
+static int xen_paging_pool(struct hypervisor *hypervisor, uint32_t domid, uint64_t *bytes,
+			   struct err *err)
+{
+	if (xc_get_paging_mempool_size(xen(hypervisor)->xch, domid, bytes) < 0)
+		return failed(hypervisor, err, "read the size of domain %u's paging pool", domid);
+	return 0;
+}
+
+/* ---- making ---- */
+
+static int xen_create(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
+		      uint32_t *domid, struct err *err)
+{
+	uint32_t made = 0; /* 0: Xen chooses */
+
+	if (xc_domain_create(xen(hypervisor)->xch, &made, config) < 0)
+		return failed(hypervisor, err, "create a domain");
+	*domid = made;
+	return 0;
+}
+
+static int xen_configure(struct hypervisor *hypervisor, const struct description *guest,
+			 struct err *err)
+{
+	xc_interface *xch = xen(hypervisor)->xch;
+	uint32_t domid = guest->domid;
+
+	if (xc_domain_max_vcpus(xch, domid, guest->vcpus) < 0)
+		return failed(hypervisor, err, "give domain %u %u vcpus", domid, guest->vcpus);
+	if (xc_domain_setmaxmem(xch, domid, guest->pages_max * 4) < 0)
+		return failed(hypervisor, err, "limit domain %u's memory", domid);
+	if (xc_hvm_param_set(xch, domid, HVM_PARAM_TIMER_MODE, TIMER_NO_DELAY_FOR_MISSED_TICKS) < 0)
+		return failed(hypervisor, err, "set domain %u's timer mode", domid);
+	if (guest->paging_pool_bytes > 0 &&
+	    xc_set_paging_mempool_size(xch, domid, guest->paging_pool_bytes) < 0)
+		return failed(hypervisor, err, "set the size of domain %u's paging pool", domid);
+	/* The stream brings the source's; until then Xen's default. */
+	if (xc_domain_set_tsc_info(xch, domid, 0, 0, 0, 0) < 0)
+		return failed(hypervisor, err, "set domain %u's TSC mode", domid);
+	return 0;
+}
+
+static int xen_allocate_port(struct hypervisor *hypervisor, uint32_t domid, uint32_t *port,
+			     struct err *err)
+{
+	int made = xc_evtchn_alloc_unbound(xen(hypervisor)->xch, domid, 0);
+
+	if (made < 0)
+		return failed(hypervisor, err, "allocate an event channel of domain %u", domid);
+	*port = (uint32_t)made;
+	return 0;
+}
+
+static int xen_claim(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
+		     struct err *err)
+{
+	if (xc_domain_claim_pages(xen(hypervisor)->xch, domid, pages) < 0)
+		return failed(hypervisor, err, "claim %llu MiB for domain %u",
+			      (unsigned long long)(pages >> 8), domid);
+	return 0;
+}
+
+/* ---- running and ending ---- */
+
+static int xen_unpause(struct hypervisor *hypervisor, uint32_t domid, struct err *err)
+{
+	if (xc_domain_unpause(xen(hypervisor)->xch, domid) < 0)
+		return failed(hypervisor, err, "unpause domain %u", domid);
+	return 0;
+}
+
+static int xen_resume(struct hypervisor *hypervisor, uint32_t domid, bool fast, struct err *err)
+{
+	if (xc_domain_resume(xen(hypervisor)->xch, domid, fast) < 0)
+		return failed(hypervisor, err, "resume domain %u", domid);
+	return 0;
+}
+
+static int xen_destroy(struct hypervisor *hypervisor, uint32_t domid, struct err *err)
+{
+	if (xc_domain_destroy(xen(hypervisor)->xch, domid) < 0)
+		return failed(hypervisor, err, "destroy domain %u", domid);
+	return 0;
+}
+
+static void xen_close(struct hypervisor *hypervisor)
+{
+	if (xen(hypervisor)->xch)
+		xc_interface_close(xen(hypervisor)->xch);
+	free(xen(hypervisor));
+}
+
+static const struct hypervisor_ops xen_ops = {
+	.facts = xen_facts,
+	.domains = xen_domains,
+	.parameter = xen_parameter,
+	.paging_pool = xen_paging_pool,
+	.create = xen_create,
+	.configure = xen_configure,
+	.allocate_port = xen_allocate_port,
+	.claim = xen_claim,
+	.unpause = xen_unpause,
+	.resume = xen_resume,
+	.destroy = xen_destroy,
+	.close = xen_close,
+};
+
+/* The first call that Xen has to answer: is this its dom0, and do library and Xen match? */
+static int check_access(struct hypervisor *hypervisor, struct err *err)
+{
+	xc_domaininfo_t info;
+	int rc = xen_domains(hypervisor, 0, 1, &info, err);
+
+	if (rc == -EACCES)
+		return err_prefix(err, rc, "libxenctrl is not of the running Xen's version; "
+					   "install the packages that match it");
+	return rc < 0 ? rc : 0;
+}
+
+int hypervisor_open(struct hypervisor **hypervisor, struct err *err)
+{
+	struct hypervisor_xen *self = calloc(1, sizeof(*self));
+	int rc;
+
+	if (!self)
+		return err_errno(err, "Xen");
+	self->hypervisor.ops = &xen_ops;
+	self->logger.vmessage = note_message;
+	self->logger.destroy = forget_logger;
+	self->xch = xc_interface_open(&self->logger, &self->logger, 0);
+	if (self->xch)
+		rc = check_access(&self->hypervisor, err);
+	else
+		rc = failed(&self->hypervisor, err,
+			    "open Xen's control interface: only root in dom0 of a machine that "
+			    "was booted under Xen can");
+	if (rc < 0) {
+		xen_close(&self->hypervisor);
+		return rc;
+	}
+	*hypervisor = &self->hypervisor;
+	return 0;
+}

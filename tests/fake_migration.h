@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One side of a migration over fakes: a host, a link with a willing peer, a journal. All of them
+ * write what is done into one log, "create", "say SP1", "journal taken", and fail where they are
+ * told to.
+ */
+#ifndef XENFERRY_TEST_FAKE_MIGRATION_H
+#define XENFERRY_TEST_FAKE_MIGRATION_H
+
+#include "fake_clock.h"
+#include "migration.h"
+
+#define FAKE_LOG_MAX 128
+#define FAKE_OUTCOMES 8
+
+struct fake_migration {
+	struct migration migration;
+	struct record record;
+	struct fake_clock clock;
+	struct host host;
+	struct link link;
+	struct peer peer;
+	struct journal journal;
+	struct record_sink sink;
+
+	char log[FAKE_LOG_MAX][48];
+	size_t log_count;
+
+	const char *fail_at;      /* the log entry at which to fail, half done; NULL: nowhere */
+	int fail_rc;
+	enum sync_point last;     /* the last point that was said or heard */
+	bool owes_answer;         /* the peer has to answer it */
+	bool aborted;             /* this side gave up: all that the peer has to say is ABORTED */
+	enum outcome outcomes[FAKE_OUTCOMES]; /* what ask() answers, in order */
+	size_t asked;
+	unsigned stream_events;   /* handed out so far */
+};
+
+/* A migration of `side` along `plan`, at its start. */
+void fake_migration_init(struct fake_migration *fake, enum side side, const char *plan);
+void fake_migration_fini(struct fake_migration *fake);
+
+/* How often `entry` stands in the log. */
+size_t fake_count(const struct fake_migration *fake, const char *entry);
+/* The index of the first `entry` in the log; FAKE_LOG_MAX when there is none. */
+size_t fake_index(const struct fake_migration *fake, const char *entry);
+
+#endif

@@ -1,0 +1,334 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# check.sh BUILDDIR: what is claimed of xenferry on Xen, shown on Xen (`make check-lab`).
+#
+# Prints one line an assertion, "ok - what" or "FAIL - what", and then "N passed, N failed". Exit 1
+# if any failed, 77 if the lab cannot run on this machine. LAB_KEEP=1 leaves the lab up.
+set -euo pipefail
+
+# shellcheck source=tests/lab/lab
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lab"
+
+passed=0
+failed=0
+
+skip() {
+	echo "SKIP - check-lab: $*"
+	exit 77
+}
+
+# What the lab is made with; ./bootstrap lab-check installs it.
+require_lab() {
+	local program programs="qemu-system-x86_64 debootstrap busybox cpio depmod ip ping socat
+		mkfs.ext4 gcc"
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	for program in $programs; do
+		command -v "$program" > /dev/null || skip "$program is not installed"
+	done
+	echo '#include <xenguest.h>' | gcc -E - > /dev/null 2>&1 ||
+		skip "libxen-dev is not installed"
+}
+
+# check WHAT COMMAND…: an assertion holds if the command succeeds.
+check() {
+	local what=$1
+	shift
+	if ("$@") > "$LAB/check.out" 2>&1; then
+		echo "ok - $what"
+		passed=$((passed + 1))
+	else
+		echo "FAIL - $what"
+		tail -12 "$LAB/check.out" | sed 's/^/    /'
+		failed=$((failed + 1))
+	fi
+}
+
+# eventually SECONDS COMMAND…: tearing down goes on after the client has its answer.
+eventually() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" > "$LAB/eventually.out" 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || { cat "$LAB/eventually.out"; return 1; }
+		sleep 0.5
+	done
+}
+
+# prints HOST PATTERN COMMAND…: it succeeds, and a line of its output matches.
+prints() {
+	local host=$1 pattern=$2 output
+	shift 2
+	output=$(on "$host" "$@" 2>&1) || { echo "$output"; return 1; }
+	grep -qE "$pattern" <<< "$output" || { echo "$output"; return 1; }
+}
+
+# silent HOST COMMAND…: it succeeds and says nothing.
+silent() {
+	local output
+	output=$(on "$@" 2>&1) || { echo "exit $?: $output"; return 1; }
+	[ -z "$output" ] || { echo "$output"; return 1; }
+}
+
+# exits STATUS PATTERN HOST COMMAND…: with this status, nothing on stdout and a sentence on stderr
+# that matches.
+exits() {
+	local status=0 wanted=$1 pattern=$2
+	shift 2
+	on "$@" > "$LAB/stdout" 2> "$LAB/stderr" || status=$?
+	echo "exit $status"
+	cat "$LAB/stdout" "$LAB/stderr"
+	[ "$status" -eq "$wanted" ] && [ ! -s "$LAB/stdout" ] && grep -qiE "$pattern" "$LAB/stderr"
+}
+
+clean() { on "$1" leftovers; }
+
+# ---- the guest, as seen from outside ------------------------------------------------------------
+
+# Opens a connection to the guest's echo service that is to live through all that follows.
+open_tcp() {
+	local in out
+	coproc TCP { in_ns socat - "TCP:$GUEST:7"; }
+	in=${TCP[0]} out=${TCP[1]}
+	# subshells do not get a coproc's own
+	exec {tcp_in}<&"$in" {tcp_out}>&"$out" {in}<&- {out}>&-
+}
+
+close_tcp() { exec {tcp_in}<&- {tcp_out}>&-; }
+
+tcp_echoes() {
+	local line question="question $RANDOM"
+	echo "$question" >&"$tcp_out"
+	read -r -t 30 line <&"$tcp_in" && [ "$line" = "$question" ]
+}
+
+# guest_runs_at HOST: there and nowhere else, answering, its disk taking writes.
+guest_runs_at() {
+	local found
+	found=$(lab_guest_where) && [ "$found" = "$1" ] && wait_for_guest 60
+}
+
+# start_guest HOST: anew, with a connection open.
+start_guest() {
+	echo "# starting the guest on $1"
+	lab_guest_start "$1" || die "the guest did not start"
+	open_tcp
+}
+
+# migrate FROM TO [PARAMETER…]
+migrate() { silent "$1" xenferry vm-migrate vm=g1 host="$2" live=true "${@:3}"; }
+
+# check_arrival HOW FROM TO
+check_arrival() {
+	check "$1: g1 runs on $3 alone, answers pings and writes" guest_runs_at "$3"
+	check "$1: the TCP connection opened before still echoes" tcp_echoes
+	check "$1: no write lost, none out of order" lab_disk_check
+	check "$1: the console answers" eventually 20 on "$3" ask-console g1
+	check "$1: nothing left on $2" eventually 20 clean "$2"
+}
+
+# ---- what must be refused -----------------------------------------------------------------------
+
+# check_refused WHAT PATTERN HOST [VM]: exit 7 and a sentence; nothing on B, the guest untouched.
+check_refused() {
+	local vm=${4:-g1} domid
+	domid=$(on A xl domid g1)
+	check "refused: $1" exits 7 "$2" A xenferry vm-migrate vm="$vm" host="$3" live=true
+	check "refused: $1: the guest is untouched" guest_is_untouched "$domid"
+}
+
+guest_is_untouched() { [ "$(on A xl domid g1)" = "$1" ] && guest_runs_at A; }
+
+check_bad_names() {
+	check_refused "unknown guest" "nosuch" B nosuch
+	check_refused "unreachable host" "192\.168\.50\.99" 192.168.50.99
+	in_ns timeout 60 socat TCP-LISTEN:8003,reuseaddr "EXEC:echo 220 not xenferry" &
+	check_refused "a peer that is no agent" "192\.168\.50\.1" "$OUTSIDE:8003"
+	wait $! || true
+	check "refused: nothing left on B" clean B
+}
+
+check_name_taken() {
+	on B "xl create -q -p /root/idle.cfg 'name=\"g1\"' 'vif=[]'"
+	check_refused_at_b "name taken at the target" "g1"
+	on B xl destroy g1
+	check "refused: name taken at the target: nothing left on B" clean B
+}
+
+# As check_refused, where another g1 on B is part of the scene.
+check_refused_at_b() {
+	check "refused: $1" exits 7 "$2" A xenferry vm-migrate vm=g1 host=B live=true
+	check "refused: $1: the guest answers" wait_for_guest 30
+}
+
+check_missing_bridge() {
+	on A 'ip link add xenbr1 type bridge && ip link set xenbr1 up'
+	on A xl create -q /root/idle.cfg
+	check_refused "bridge missing at the target" xenbr1 B idle
+	on A 'xl destroy idle; ip link del xenbr1'
+	check "refused: bridge missing at the target: nothing left on B" clean B
+}
+
+check_wrong_disk() {
+	on B mv /dev/vdb /dev/vdb.away
+	check_refused "disk missing at the target" /dev/vdb B
+	on B 'truncate -s 32M /root/other.img && losetup /dev/loop0 /root/other.img'
+	on B mknod /dev/vdb b 7 0 # loop0
+	check_refused "disk of another size at the target" /dev/vdb B
+	on B 'losetup -d /dev/loop0 && mv /dev/vdb.away /dev/vdb'
+	check "refused: wrong disk: nothing left on B" clean B
+}
+
+# closed_by_agent: whatever stdin says to B's port, the agent ends the connection, and soon.
+closed_by_agent() {
+	local status=0
+	in_ns timeout 15 socat -,ignoreeof "TCP:$(address B):8002" > /dev/null || status=$?
+	[ "$status" -ne 124 ] # a reset is an end as well
+}
+
+check_garbage() {
+	check "garbage on port 8002 is cut off" closed_by_agent < <(head -c 5000 /dev/urandom)
+	check "text on port 8002 is cut off" closed_by_agent <<< "GET / HTTP/1.0"
+	check "silence on port 8002 is cut off" closed_by_agent < /dev/null
+	check "the agent on B still answers" on B xenferry vm-list
+	check "garbage: nothing left on B" clean B
+}
+
+# ---- what goes wrong on the way -----------------------------------------------------------------
+
+# begin_move: in the background; sets uuid once memory is being copied.
+begin_move() {
+	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true) || true
+	check "$1: copying began" eventually 60 \
+		prints A '^copying$' xenferry migration-param-get uuid="$uuid" param-name=status
+}
+
+check_survived() {
+	check "$1: the guest runs at A" guest_runs_at A
+	check "$1: the TCP connection still echoes" tcp_echoes
+	check "$1: no write lost, none out of order" lab_disk_check
+	check "$1: nothing left on B" eventually 30 clean B
+}
+
+check_killed_stream() {
+	begin_move "target's stream killed"
+	check "target's stream killed: mid-copy" on B pkill -KILL -x xenferry-stream
+	check "target's stream killed: exit 1 and a sentence" \
+		exits 1 . A xenferry migration-wait uuid="$uuid"
+	check_survived "target's stream killed"
+}
+
+check_cancel() {
+	local status=0
+	begin_move cancel
+	on A xenferry migration-wait uuid="$uuid" 2> /dev/null &
+	check "cancel: is accepted" on A xenferry migration-cancel uuid="$uuid"
+	wait $! || status=$?
+	check "cancel: the waiting client exits 3" [ "$status" -eq 3 ]
+	check_survived cancel
+}
+
+# ---- the scenes ---------------------------------------------------------------------------------
+
+check_refusals() {
+	check_bad_names
+	check_name_taken
+	check_missing_bridge
+	check_wrong_disk
+	check_garbage
+}
+
+check_there_and_back() {
+	check "vm-migrate to B: exit 0, prints nothing" migrate A B
+	check_arrival "vm-migrate to B" A B
+	check "xl list -l shows g1" prints B '"name": "g1"' xl list -l g1
+	check "xl vcpu-list shows g1" prints B '^g1 ' xl vcpu-list g1
+	check "xl block-list shows its disk" prints B '/vbd/' xl block-list g1
+	check "xl network-list shows its VIF" prints B '00:16:3e:00:00:50' xl network-list g1
+	check "vm-migrate back to A: exit 0, prints nothing" migrate B A
+	check_arrival "vm-migrate back to A" B A
+	check "xl migrate takes the arrived guest to B" xl_migrate A B
+	check_arrival "xl migrate" A B
+	check "vm-migrate takes xl's guest to A" migrate B A
+	check_arrival "vm-migrate after xl" B A
+}
+
+check_older_plan() {
+	check "plan=xenserver-6.2 to B" migrate A B plan=xenserver-6.2
+	check_arrival "plan=xenserver-6.2 to B" A B
+	check "plan=xenserver-6.2 back to A" migrate B A plan=xenserver-6.2
+	check_arrival "plan=xenserver-6.2 back to A" B A
+}
+
+check_async() {
+	local uuid
+	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true) || true
+	check "async: migration-list shows it" prints A "$uuid" xenferry migration-list
+	check "async: migration-wait exits 0" on A xenferry migration-wait uuid="$uuid"
+	check "async: migration-param-list says completed" \
+		prints A 'status.*: completed' xenferry migration-param-list uuid="$uuid"
+	check_arrival async A B
+}
+
+# An arrived guest is xl's to save, restore, shut down and destroy.
+check_xl_afterwards() {
+	check "xl save" on B xl save g1 /root/g1.save
+	check "xl restore" on B 'xl restore /root/g1.save && rm /root/g1.save'
+	check_arrival "xl save and restore" A B
+	check "vm-migrate takes the restored guest to A" migrate B A
+	close_tcp
+	check "xl shutdown powers the arrived guest off" on A timeout 90 xl shutdown -w g1
+	# nobody watches an arrived guest's end: xl's watcher belongs to the xl that made it
+	on A 'xl destroy g1 2> /dev/null' || true
+	check "xl shutdown leaves nothing" eventually 20 clean A
+	start_guest A
+	check "vm-migrate to B, to be destroyed there" migrate A B
+	close_tcp
+	check "xl destroy" on B xl destroy g1
+	check "xl destroy leaves nothing" eventually 20 clean B
+}
+
+# at_most NAME LIMIT: a number of the bench's result, which must be there.
+at_most() {
+	local value
+	value=$(field "$1" "$LAB/bench.json")
+	echo "$1 is $value, at most $2 is wanted"
+	awk -v v="$value" -v limit="$2" 'BEGIN { exit !(v > 0 && v <= limit) }'
+}
+
+check_bench() {
+	echo "# measuring"
+	lab_guest_start A || die "the guest did not start"
+	check "bench: every migration completes, no disk check fails" bench_into "$LAB/bench.json"
+	sed 's/^/# /' "$RUN/results" || true
+	check "bench: the median gap is at most an eighth of xl's" at_most handover_to_xl 0.125
+	check "bench: the agent's median share of the gap is at most a fifth" \
+		at_most median_share_of_gap 0.2
+}
+
+bench_into() { lab_bench --json > "$1"; }
+
+finish() {
+	[ "$failed" -eq 0 ] || (lab_logs) || true
+	[ -n "${LAB_KEEP:-}" ] || lab_down
+}
+
+check_lab() {
+	[ $# -eq 1 ] || { echo "usage: check.sh BUILDDIR" >&2; exit 2; }
+	require_lab
+	name_images
+	trap finish EXIT
+	lab_up --hosts 2
+	lab_install "$1"
+	start_guest A
+	check_refusals
+	check_there_and_back
+	check_killed_stream
+	check_cancel
+	check_older_plan
+	check_async
+	check_xl_afterwards
+	check_bench
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
+
+[ "${BASH_SOURCE[0]}" != "$0" ] || check_lab "$@"

@@ -1,0 +1,218 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# xenferryd and xenferry as they were built, with fake_worker in the worker's place: what clients,
+# other hosts and workers may do to the daemon, and what it says.
+set -uo pipefail
+export LC_ALL=C
+
+builddir=${top_builddir:?}
+folder=$(mktemp -d) || exit 1
+failed=0
+daemon=
+
+mkdir "$folder/libexec"
+ln -s "$builddir/tests/fake_worker" "$folder/libexec/xenferry-worker"
+cat >"$folder/hosts.json" <<'JSON'
+{"hosts": [{"name": "B", "address": "127.0.0.1", "port": 9}]}
+JSON
+cat >"$folder/conf" <<CONF
+[agent]
+name = A
+state = $folder/state
+socket = $folder/run/control.sock
+libexec = $folder/libexec
+hosts = $folder/hosts.json
+outgoing-max = 2
+history-max = 30
+[peer]
+port = 0
+incoming-max = 1
+CONF
+
+# ---- the daemon ----
+
+# Starts it and returns when it listens; its log goes on into $folder/log.
+start_daemon() {
+	local line
+
+	rm -f "$folder/says"
+	mkfifo "$folder/says"
+	"$builddir/agent/xenferryd" --config "$folder/conf" 2>"$folder/says" &
+	daemon=$!
+	exec 5<"$folder/says"
+	while read -r -t 20 line <&5; do
+		echo "$line" >>"$folder/log"
+		[[ $line == *" listens on "* ]] && break
+	done
+	cat <&5 >>"$folder/log" &
+	exec 5<&-
+	port=$(<"$folder/state/port")
+}
+
+# Leaves its exit status in $stopped.
+stop_daemon() {
+	kill "$daemon"
+	wait "$daemon"
+	stopped=$?
+	daemon=
+}
+
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+	[[ -n $daemon ]] && kill "$daemon" 2>/dev/null
+	wait
+	rm -rf "$folder"
+}
+trap clean_up EXIT
+
+ferry() {
+	timeout 20 "$builddir/agent/xenferry" --config "$folder/conf" "$@"
+}
+
+probe() {
+	timeout 20 "$builddir/tests/probe" "$@"
+}
+
+# ---- checks ----
+
+# expect WHAT STATUS PATTERN COMMAND...: the command ends with that status, and what it prints, with
+# both outputs together, matches the pattern.
+expect() {
+	local output status
+
+	output=$("${@:4}" 2>&1)
+	status=$?
+	# shellcheck disable=SC2053 # it is a pattern
+	if [[ $status == "$2" && $output == $3 ]]; then
+		printf 'ok   - %s\n' "$1"
+	else
+		printf 'FAIL - %s\n  %s\n  status %s, wanted %s\n  wanted: %s\n%s\n' "$1" "${*:4}" \
+			"$status" "$2" "$3" "$output"
+		failed=1
+	fi
+}
+
+migrate() {
+	ferry vm-migrate vm="$1" host=B live=true "${@:2}"
+}
+
+# shellcheck disable=SC2317 # called by expect
+status_of() {
+	ferry migration-param-get uuid="$1" param-name=status
+}
+
+job=5f0c2c1e-7c36-4b67-9d0c-6a1b2f0d9a11
+nonce=00112233445566778899aabbccddeeff
+
+expect 'nobody answers before it runs' 5 '*does not answer on*' ferry vm-list
+start_daemon
+
+# ---- guests ----
+
+expect 'guests print as xe prints them' 0 \
+	'uuid ( RO)           : u1?     name-label ( RO): g1?*host ( RO): A' ferry vm-list
+expect 'the minimal list is the uuids' 0 'u1' ferry vm-list --minimal
+touch "$folder/state/no-guests"
+expect 'a failed listing says why' 1 '*cannot be listed: no hypervisor here' ferry vm-list
+rm "$folder/state/no-guests"
+
+# ---- migrations that end ----
+
+expect 'success is silent' 0 '' migrate quick
+expect 'success has a record' 0 '{"uuid":*"status":"completed"*"steps":\[*' migrate quick --json
+expect 'the last word of the progress is the end' 0 '*completed 100%*' migrate quick --progress
+expect 'a refusal has its sentence and its status' 7 'xenferry: B lacks 2 GiB' migrate refused
+expect 'a copy without an end has its own status' 4 '*dirties faster*' migrate diverging
+expect 'a guest is only moved live' 7 '*live=true*' ferry vm-migrate vm=quick host=B
+expect 'a host has the form of one' 2 '*neither a name nor an address*' \
+	ferry vm-migrate vm=quick 'host=a b' live=true
+expect 'another policy is refused' 7 '*no policy*' migrate quick policy=brave
+expect 'past migrations are listed' 0 '*refused*completed*' ferry migration-list
+expect 'a migration that never was is not found' 7 '*no migration*' ferry migration-wait uuid=$job
+expect 'a uuid is no path' 2 '*not a migration*' ferry migration-wait uuid=../../etc
+
+# ---- migrations that run ----
+
+slow=$(migrate slow async=true)
+expect 'an asynchronous one prints its uuid' 0 "$slow" echo "$slow"
+expect 'the same request attaches to it' 0 "$slow" migrate slow async=true
+expect 'the same guest goes nowhere else meanwhile' 7 "*$slow*" \
+	ferry vm-migrate vm=slow host=10.0.0.9 live=true
+other=$(migrate slow-too async=true)
+expect 'too many at once are refused' 7 '*outgoing-max*' migrate quick
+expect 'waiting shows progress, and has an end' 4 'copying 25%*goes on*' \
+	ferry migration-wait uuid="$slow" timeout=1 --progress
+expect 'a cancel is silent' 0 '' ferry migration-cancel uuid="$slow"
+expect 'who waits for it hears of it' 3 'xenferry: *cancelled*' ferry migration-wait uuid="$slow"
+expect 'its record stays' 0 cancelled status_of "$slow"
+
+# ---- workers that die ----
+
+expect 'a worker that never began has failed' 1 '*killed by signal 9*' migrate crash
+expect 'one that says nonsense has failed' 1 '*ended with status 5*' migrate mute
+expect 'one that had begun is recovered' 1 '*everything was taken back' migrate late-crash
+expect 'a recovery that dies leaves a doubt' 6 '*look for the guest at both hosts*' migrate crash-twice
+expect 'a guest in doubt is not moved again' 7 '*already*' \
+	ferry vm-migrate vm=crash-twice host=10.0.0.9 live=true
+
+# ---- a daemon that dies ----
+
+expect 'one daemon uses a state' 1 '*another xenferryd*' \
+	"$builddir/agent/xenferryd" --config "$folder/conf"
+stop_daemon
+expect 'it stops, and its workers do not' 0 0 echo "$stopped"
+start_daemon
+expect 'a running worker is found again' 0 copying status_of "$other"
+expect 'its job is the same' 0 "$other" migrate slow-too async=true
+expect 'a doubt is recovered again' 6 '*both hosts*' \
+	ferry migration-wait uuid="$(ferry migration-list params=uuid,status | grep -B1 in-doubt |
+		sed -n 's/^uuid.*: //p')"
+expect 'it can still be cancelled' 0 '' ferry migration-cancel uuid="$other"
+expect 'its end is seen' 3 '*cancelled*' ferry migration-wait uuid="$other"
+
+# ---- other hosts ----
+
+expect 'a stranger gets a reason' 0 '*GET /*' probe bytes "$port"
+expect 'a version of the future gets a reason' 0 'incompatible?*version*' probe version "$port"
+expect 'memory of no job is refused' 1 '*no job here waits*' probe memory "$port" $job $nonce
+
+mkfifo "$folder/control"
+probe control "$port" $job $nonce >"$folder/control" &
+exec 6<"$folder/control"
+read -r -t 20 first <&6
+expect 'a guest that comes gets a worker' 0 welcome echo "$first"
+expect 'too many guests at once are refused' 1 '*incoming-max*' probe control "$port" $job $nonce
+expect 'memory with another nonce is refused' 1 '*no job here waits*' \
+	probe memory "$port" $job ffffffffffffffffffffffffffffffff
+expect 'its memory comes to its worker' 0 "welcome?$job" probe memory "$port" $job $nonce
+exec 6<&-
+expect 'its end is known here too' 0 '' ferry migration-wait uuid=$job
+expect 'a job that is over does not come again' 1 '*known already*' \
+	probe control "$port" $job $nonce
+expect 'who asks is answered by a worker' 0 'welcome?asked' probe ask "$port" $job $nonce
+
+# ---- clients that do not behave ----
+
+socket=$folder/run/control.sock
+expect 'the socket is its owner'"'"'s alone' 0 'srw-------' stat -c %A "$socket"
+expect 'what is not JSON is answered so' 0 '*-32700*' probe line "$socket" 'hello'
+expect 'an unknown method is answered so' 0 '*-32601*' \
+	probe line "$socket" '{"jsonrpc": "2.0", "id": 1, "method": "vm.burn"}'
+expect 'an unknown parameter is named' 0 '*-32602*"exit_status":2*' \
+	probe line "$socket" '{"jsonrpc": "2.0", "id": 1, "method": "vm.list", "params": {"x": 1}}'
+expect 'a line without an end is refused' 0 '*at most 65536 bytes*' probe long-line "$socket"
+expect 'it is still there' 0 'u1' ferry vm-list --minimal
+
+# ---- what it will not do ----
+
+stop_daemon
+expect 'it stops again' 0 0 echo "$stopped"
+expect 'the socket is gone' 1 '' test -e "$socket"
+sed -i 's/^port = 0/&\nlisten = 0.0.0.0/' "$folder/conf"
+expect 'no plain text without an operator' 7 '*tls = off*' \
+	"$builddir/agent/xenferryd" --config "$folder/conf"
+sed -i 's/^listen.*/&\nprot = 1/' "$folder/conf"
+expect 'a mistake in the configuration is named' 2 "*conf:*no key 'prot'*" \
+	"$builddir/agent/xenferryd" --config "$folder/conf"
+
+exit "$failed"

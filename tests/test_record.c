@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "record.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* A handover that was away from 2.0 s to 2.1 s. */
+static struct record example(void)
+{
+	struct record record = {
+		.plan = plan_find("handover"), .status = STATUS_COMPLETED, .phase = PHASE_CLEAN,
+		.sync_point = SYNC_SP5, .started_us = 1000000, .ended_us = 4000000,
+		.suspended_us = 2000000, .running_us = 2100000, .downtime_limit_ms = 300,
+		.clock_uncertainty_us = 150, .memory_bytes = 4096,
+	};
+
+	snprintf(record.uuid, sizeof(record.uuid), "6f1d2c3b-0000-4000-8000-00000000000a");
+	snprintf(record.source, sizeof(record.source), "A");
+	snprintf(record.target, sizeof(record.target), "B");
+	return record;
+}
+
+static struct json_value *written(const struct record *record)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	struct json_value *value;
+	const char *text;
+	struct err err;
+	size_t size;
+
+	assert_non_null(writer);
+	record_write(record, 5000000, writer);
+	text = json_text(writer, &size);
+	value = json_parse(text, size, &err);
+	assert_non_null(value);
+	return value;
+}
+
+static void the_json_has_the_names_that_others_rely_on(void **state)
+{
+	static const char *const keys[] = { "uuid", "vm", "source", "target", "plan", "policy",
+					    "status", "sync_point", "error", "total_ms",
+					    "downtime_ms", "downtime_limit_ms",
+					    "clock_uncertainty_ms", "memory", "steps" };
+	static const char *const memory[] = { "total_bytes", "transferred_bytes", "wire_bytes",
+					      "remaining_bytes", "zero_pages", "iterations",
+					      "dirty_bytes_per_s", "send_bytes_per_s", "eta_ms" };
+	struct record record = example();
+	CLEANUP_JSON_VALUE struct json_value *value = written(&record);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_non_null(json_get(value, keys[i]));
+	for (size_t i = 0; i < sizeof(memory) / sizeof(memory[0]); i++)
+		assert_non_null(json_get(json_get(value, "memory"), memory[i]));
+	assert_string_equal(json_get_string(value, "status"), "completed");
+	assert_string_equal(json_get_string(value, "sync_point"), "SP5");
+}
+
+static void times_are_milliseconds_from_the_jobs_start(void **state)
+{
+	struct record record = example();
+	const struct step *step = plan_step("suspend-guest");
+	CLEANUP_JSON_VALUE struct json_value *value = NULL;
+	const struct json_value *first;
+
+	(void)state;
+	record_step_start(&record, step, SIDE_SOURCE, PHASE_BLACKOUT, 1950000);
+	record_step_end(&record, step, SIDE_SOURCE, 2000500);
+	value = written(&record);
+	first = json_at(json_get(value, "steps"), 0);
+
+	assert_float_equal(json_get_double(value, "total_ms", 0), 3000, 0.001);
+	assert_float_equal(json_get_double(value, "downtime_ms", 0), 100, 0.001);
+	assert_string_equal(json_get_string(first, "name"), "suspend-guest");
+	assert_string_equal(json_get_string(first, "side"), "source");
+	assert_string_equal(json_get_string(first, "phase"), "BLACKOUT");
+	assert_float_equal(json_get_double(first, "start_ms", 0), 950, 0.001);
+	assert_float_equal(json_get_double(first, "end_ms", 0), 1000.5, 0.001);
+}
+
+static void a_guest_that_was_not_suspended_has_no_downtime(void **state)
+{
+	struct record record = example();
+
+	(void)state;
+	record.suspended_us = record.running_us = 0;
+	assert_float_equal(record_downtime_ms(&record, 9000000), 0, 0.001);
+}
+
+static void downtime_grows_until_the_guest_runs_and_stops_with_the_job(void **state)
+{
+	struct record record = example();
+
+	(void)state;
+	record.running_us = 0;
+	record.status = STATUS_BLACKOUT;
+	assert_float_equal(record_downtime_ms(&record, 2050000), 50, 0.001);
+	record.status = STATUS_IN_DOUBT;
+	assert_float_equal(record_downtime_ms(&record, 9000000), 2000, 0.001);
+}
+
+static void an_error_is_a_code_and_a_sentence(void **state)
+{
+	struct record record = example();
+	CLEANUP_JSON_VALUE struct json_value *value = NULL;
+
+	(void)state;
+	err_set(&record.error, ERR_NO_GUEST, -1, "there is no guest 'g9' on A");
+	value = written(&record);
+	assert_string_equal(json_get_string(json_get(value, "error"), "code"), "no-such-guest");
+	assert_string_equal(json_get_string(json_get(value, "error"), "message"),
+			    "there is no guest 'g9' on A");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_json_has_the_names_that_others_rely_on),
+		cmocka_unit_test(times_are_milliseconds_from_the_jobs_start),
+		cmocka_unit_test(a_guest_that_was_not_suspended_has_no_downtime),
+		cmocka_unit_test(downtime_grows_until_the_guest_runs_and_stops_with_the_job),
+		cmocka_unit_test(an_error_is_a_code_and_a_sentence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

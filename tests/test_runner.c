@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "runner.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_migration.h"
+
+static const char *const plans[] = { "handover", "xenserver-6.2" };
+#define PLANS (sizeof(plans) / sizeof(plans[0]))
+
+/* What has to be undone when it was done, or half done: on which side, by what. */
+static const struct {
+	enum side side;
+	const char *done, *undone;
+} undos[] = {
+	{ SIDE_SOURCE, "watch_disks", "unwatch_disks" },
+	{ SIDE_SOURCE, "save_begin", "stream_stop" },
+	{ SIDE_SOURCE, "close_disks", "reopen_disks" },
+	{ SIDE_SOURCE, "journal released", "journal taken-back" },
+	{ SIDE_TARGET, "create", "destroy" },
+	{ SIDE_TARGET, "plug 3", "unplug" },
+	{ SIDE_TARGET, "restore_begin", "stream_stop" },
+};
+#define UNDOS (sizeof(undos) / sizeof(undos[0]))
+
+static int run(struct fake_migration *fake, enum side side, const char *plan, const char *fail_at,
+	       struct err *err)
+{
+	fake_migration_init(fake, side, plan);
+	fake->fail_at = fail_at;
+	*err = (struct err){ ERR_NONE, "" };
+	return plan_run(&fake->migration, 0, err);
+}
+
+static void a_plan_runs_to_its_end_on_either_side(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANS; i++)
+		for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
+			struct fake_migration fake;
+			struct err err;
+
+			assert_int_equal(run(&fake, side, plans[i], NULL, &err), 0);
+			assert_int_equal(fake.record.sync_point, SYNC_SP5);
+			assert_int_equal(fake_count(&fake, "journal done"), 1);
+			assert_int_equal(fake_count(&fake, "abort"), 0);
+			fake_migration_fini(&fake);
+		}
+}
+
+static void the_target_commits_then_answers_then_unpauses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANS; i++) {
+		struct fake_migration fake;
+		struct err err;
+
+		assert_int_equal(run(&fake, SIDE_TARGET, plans[i], NULL, &err), 0);
+		assert_true(fake_index(&fake, "hear SP3") < fake_index(&fake, "journal taken"));
+		assert_true(fake_index(&fake, "journal taken") < fake_index(&fake, "answer SP3"));
+		assert_true(fake_index(&fake, "answer SP3") < fake_index(&fake, "unpause"));
+		fake_migration_fini(&fake);
+	}
+}
+
+static void the_source_writes_its_release_down_before_it_says_it(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&fake, SIDE_SOURCE, "handover", NULL, &err), 0);
+	assert_true(fake_index(&fake, "drain") < fake_index(&fake, "journal released"));
+	assert_true(fake_index(&fake, "journal released") < fake_index(&fake, "say SP3"));
+	assert_true(fake_index(&fake, "hear SP4") < fake_index(&fake, "destroy"));
+	fake_migration_fini(&fake);
+}
+
+/* Every undo whose deed is in the log must be in it, after it. */
+static void assert_undone(const struct fake_migration *fake, const char *fail_at)
+{
+	for (size_t i = 0; i < UNDOS; i++) {
+		size_t done = fake_index(fake, undos[i].done);
+
+		if (undos[i].side != fake->migration.side || done == FAKE_LOG_MAX)
+			continue;
+		if (fake_index(fake, undos[i].undone) == FAKE_LOG_MAX ||
+		    fake_index(fake, undos[i].undone) < done)
+			fail_msg("failed at %s: %s without %s", fail_at, undos[i].done,
+				 undos[i].undone);
+	}
+}
+
+static void assert_source_runs(const struct fake_migration *fake, const char *fail_at)
+{
+	bool closed = fake_count(fake, "close_disks") > 0;
+	const char *resume = closed ? "resume and reconnect" : "resume";
+
+	if (fake_count(fake, "suspend") == 0)
+		return;
+	if (fake_count(fake, resume) != 1)
+		fail_msg("failed at %s: no %s", fail_at, resume);
+	if (closed)
+		assert_true(fake_index(fake, "reopen_disks") < fake_index(fake, resume));
+	assert_int_equal(fake_count(fake, "destroy"), 0);
+}
+
+/* Where a log of a good run may be cut: each entry before the point of no return. */
+static size_t last_that_may_fail(const struct fake_migration *good)
+{
+	return fake_index(good, good->migration.side == SIDE_SOURCE ? "say SP3" : "answer SP3");
+}
+
+static bool can_fail(const char *entry)
+{
+	return strcmp(entry, "unwatch_disks") != 0 && strcmp(entry, "stream_stop") != 0;
+}
+
+static void fail_once_at(const struct fake_migration *good, size_t at)
+{
+	const char *fail_at = good->log[at];
+	struct fake_migration fake;
+	struct err err;
+
+	assert_true(run(&fake, good->migration.side, good->migration.plan->name, fail_at,
+			&err) < 0);
+	assert_true(err.code != ERR_NONE && err.message[0]);
+	assert_undone(&fake, fail_at);
+	assert_int_equal(fake_count(&fake, "journal undone"), 1);
+	if (fake.migration.side == SIDE_SOURCE) {
+		assert_source_runs(&fake, fail_at);
+	} else {
+		assert_int_equal(fake_count(&fake, "unpause"), 0);
+		assert_int_equal(fake_count(&fake, "journal never"), 1);
+		assert_true(fake_index(&fake, "journal never") < fake_index(&fake, "abort"));
+	}
+	fake_migration_fini(&fake);
+}
+
+static void a_failure_anywhere_before_commit_undoes_everything(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANS; i++)
+		for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
+			struct fake_migration good;
+			struct err err;
+
+			assert_int_equal(run(&good, side, plans[i], NULL, &err), 0);
+			for (size_t at = 0; at < last_that_may_fail(&good); at++)
+				if (can_fail(good.log[at]))
+					fail_once_at(&good, at);
+			fake_migration_fini(&good);
+		}
+}
+
+static void a_peer_that_gives_up_is_told_when_we_have_undone(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "hear SP2";
+	fake.fail_rc = -ECONNABORTED;
+	assert_int_equal(plan_run(&fake.migration, 0, &err), -ECONNABORTED);
+	assert_int_equal(fake_count(&fake, "abort"), 0);
+	assert_int_equal(fake_count(&fake, "resume"), 1);
+	assert_true(fake_index(&fake, "resume") < fake_index(&fake, "aborted"));
+	fake_migration_fini(&fake);
+}
+
+static void a_refusal_names_every_reason_and_touches_nothing(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&fake, SIDE_TARGET, "handover", "examine", &err), -EPERM);
+	assert_int_equal(err.code, ERR_NO_MEMORY);
+	assert_non_null(strstr(err.message, "too little memory; the name is taken"));
+	assert_int_equal(fake_count(&fake, "create"), 0);
+	fake_migration_fini(&fake);
+}
+
+static void a_failure_after_the_offer_is_no_refusal_any_more(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "hear SP1";
+	assert_true(plan_run(&fake.migration, 0, &err) < 0);
+	assert_int_equal(err_exit_status(err.code), 1);
+	fake_migration_fini(&fake);
+}
+
+static void a_cancel_before_the_suspend_undoes_and_says_cancelled(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "watch_disks";
+	fake.fail_rc = -ECANCELED;
+	assert_int_equal(plan_run(&fake.migration, 0, &err), -ECANCELED);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_int_equal(fake_count(&fake, "suspend"), 0);
+	assert_int_equal(fake_count(&fake, "abort"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void a_cancel_request_is_not_heard_once_the_guest_is_suspended(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&fake, SIDE_SOURCE, "handover", NULL, &err), 0);
+	assert_false(fake.migration.cancellable);
+	fake_migration_fini(&fake);
+}
+
+static void in_doubt_the_source_asks_and_goes_on_when_it_was_taken(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "hear SP3";
+	fake.fail_rc = -ECONNRESET;
+	fake.outcomes[2] = OUTCOME_TAKEN; /* undecided twice */
+	assert_int_equal(plan_run(&fake.migration, 0, &err), 0);
+	assert_int_equal(fake_count(&fake, "ask"), 3);
+	assert_int_equal(fake_count(&fake, "resume"), 0);
+	assert_int_equal(fake_count(&fake, "destroy"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void in_doubt_the_source_resumes_only_when_told_never(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "say SP3";
+	fake.fail_rc = -EPIPE;
+	fake.outcomes[1] = OUTCOME_NEVER;
+	assert_true(plan_run(&fake.migration, 0, &err) < 0);
+	assert_int_equal(fake_count(&fake, "ask"), 2);
+	assert_int_equal(fake_count(&fake, "resume"), 1);
+	assert_int_equal(fake_count(&fake, "destroy"), 0);
+	fake_migration_fini(&fake);
+}
+
+static void a_doubt_that_nobody_answers_stays_a_doubt(void **state)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "ask";
+	assert_int_equal(plan_resolve_doubt(&fake.migration,
+					    clock_after_ms(fake.migration.clock, 60000), &err),
+			 -ETIMEDOUT);
+	assert_int_equal(err.code, ERR_IN_DOUBT);
+	assert_int_equal(fake.record.status, STATUS_IN_DOUBT);
+	assert_int_equal(fake_count(&fake, "resume"), 0);
+	fake_migration_fini(&fake);
+}
+
+static void a_target_that_loses_its_peer_after_commit_goes_on_alone(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_TARGET, "handover");
+	fake.fail_at = "answer SP3";
+	fake.fail_rc = -EPIPE;
+	assert_int_equal(plan_run(&fake.migration, 0, &err), 0);
+	assert_int_equal(fake_count(&fake, "drop link"), 1);
+	assert_int_equal(fake_count(&fake, "unpause"), 1);
+	assert_int_equal(fake_count(&fake, "settle"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void after_commit_a_step_is_tried_again_and_then_only_said(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&fake, SIDE_TARGET, "handover", "settle", &err), 0);
+	assert_int_equal(fake_count(&fake, "settle"), 3);
+	assert_int_equal(fake.record.error.code, ERR_FAILED);
+	fake_migration_fini(&fake);
+}
+
+static void a_guest_that_cannot_be_unpaused_is_said_to_be_lost(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	assert_true(run(&fake, SIDE_TARGET, "handover", "unpause", &err) < 0);
+	assert_int_equal(err.code, ERR_LOST);
+	assert_int_equal(fake_count(&fake, "destroy"), 0);
+	fake_migration_fini(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_plan_runs_to_its_end_on_either_side),
+		cmocka_unit_test(the_target_commits_then_answers_then_unpauses),
+		cmocka_unit_test(the_source_writes_its_release_down_before_it_says_it),
+		cmocka_unit_test(a_failure_anywhere_before_commit_undoes_everything),
+		cmocka_unit_test(a_peer_that_gives_up_is_told_when_we_have_undone),
+		cmocka_unit_test(a_refusal_names_every_reason_and_touches_nothing),
+		cmocka_unit_test(a_failure_after_the_offer_is_no_refusal_any_more),
+		cmocka_unit_test(a_cancel_before_the_suspend_undoes_and_says_cancelled),
+		cmocka_unit_test(a_cancel_request_is_not_heard_once_the_guest_is_suspended),
+		cmocka_unit_test(in_doubt_the_source_asks_and_goes_on_when_it_was_taken),
+		cmocka_unit_test(in_doubt_the_source_resumes_only_when_told_never),
+		cmocka_unit_test(a_doubt_that_nobody_answers_stays_a_doubt),
+		cmocka_unit_test(a_target_that_loses_its_peer_after_commit_goes_on_alone),
+		cmocka_unit_test(after_commit_a_step_is_tried_again_and_then_only_said),
+		cmocka_unit_test(a_guest_that_cannot_be_unpaused_is_said_to_be_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

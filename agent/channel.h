@@ -8,8 +8,13 @@
 
 #include "job.h"
 #include "record.h"
+#include "rpc.h"
 
-#define CHANNEL_LINE_MAX (128 * 1024)
+/* The descriptors that the daemon gives a worker. */
+#define WORKER_CHANNEL_FD 3 /* to the daemon: records go out, the memory connection comes in */
+#define WORKER_PEER_FD 4    /* target, ask: the accepted connection, its hello already read */
+
+#define CHANNEL_LINE_MAX RPC_LINE_MAX /* bytes; a whole record has some 10,000 */
 
 struct channel {
 	struct record_sink sink;

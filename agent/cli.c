@@ -11,7 +11,8 @@
 #define PACKAGE_VERSION "unreleased"
 #endif
 
-#define PARAMS { "params", CLI_TEXT, false, "<field,...|all>", "the fields to show, in this order" }
+/* clang-format off */
+#define PARAMS { "params", CLI_TEXT, false, "<field,...|all>", "the fields to show, in order" }
 #define UUID { "uuid", CLI_TEXT, true, "<uuid>", "the migration" }
 
 const struct cli_verb cli_verbs[] = {
@@ -53,6 +54,7 @@ const struct cli_verb cli_verbs[] = {
 	    { "format", CLI_TEXT, false, "<text|pod>", "pod: for the man page" } } },
 	{ .name = NULL },
 };
+/* clang-format on */
 
 static int fail(const struct err *err)
 {

@@ -44,9 +44,9 @@ struct cli_args {
 };
 
 /*
- * Reads the words after the program's name. -EINVAL with ERR_USAGE names the word that is wrong and,
- * when there is one, the word that was probably meant. The texts stay the caller's; a "--word" is
- * taken apart in place.
+ * Reads the words after the program's name. -EINVAL with ERR_USAGE names the word that is wrong
+ * and, when there is one, the word that was probably meant. The texts stay the caller's; a word
+ * with '=' is taken apart in place.
  */
 int cli_parse(const struct cli_verb *verbs, int count, char **words, struct cli_args *args,
 	      struct err *err);

@@ -20,7 +20,7 @@ struct caller {
 	int fd;
 	int interrupt_fd; /* -1: not caught */
 	struct rpc_lines lines;
-	int64_t id;       /* of the call that is made */
+	int64_t id; /* of the call that is made */
 	struct json_writer *request;
 };
 
@@ -209,9 +209,8 @@ static int read_line(struct caller *caller, uint64_t deadline_us, struct json_va
 	return *value ? 0 : err_prefix(err, -EBADMSG, "what xenferryd sent is not JSON");
 }
 
-int caller_finish(struct caller *caller, uint64_t timeout_ms, caller_event_fn *event,
-		  void *context, struct json_value **answer, const struct json_value **result,
-		  struct err *err)
+int caller_finish(struct caller *caller, uint64_t timeout_ms, caller_event_fn *event, void *context,
+		  struct json_value **answer, const struct json_value **result, struct err *err)
 {
 	uint64_t deadline_us = clock_after_ms(caller->clock, timeout_ms);
 	int rc = send_request(caller, deadline_us, err);

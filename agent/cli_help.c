@@ -8,13 +8,12 @@
 
 #include "cli_print.h"
 
-static const char globals_text[] =
-	"  --socket PATH   the agent's control socket\n"
-	"  --config FILE   the configuration that names it\n"
-	"  --minimal       values only, with commas between\n"
-	"  --json          JSON\n"
-	"  --progress      how far it has come, on stderr\n"
-	"  --debug         what is said to the agent, on stderr\n";
+static const char globals_text[] = "  --socket PATH   the agent's control socket\n"
+				   "  --config FILE   the configuration that names it\n"
+				   "  --minimal       values only, with commas between\n"
+				   "  --json          JSON\n"
+				   "  --progress      how far it has come, on stderr\n"
+				   "  --debug         what is said to the agent, on stderr\n";
 
 /* vm=<name|uuid|domid>, [plan=<name>] */
 static void print_param(FILE *out, const struct cli_param *param)

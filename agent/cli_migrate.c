@@ -14,7 +14,7 @@
 #include "cli_progress.h"
 #include "clock.h"
 
-#define WAIT_S 30            /* asked for again and again: so a daemon that hangs is noticed */
+#define WAIT_S 30 /* asked for again and again: so a daemon that hangs is noticed */
 #define WAIT_MARGIN_MS 10000
 
 /* What the end of a migration is to a shell, by its status. */
@@ -60,8 +60,8 @@ static void give_up_waiting(const char *uuid)
 	sigset_t signals;
 
 	fprintf(stderr,
-		"the migration goes on; wait for it with 'xenferry migration-wait uuid=%s', stop it "
-		"with 'xenferry migration-cancel uuid=%s'\n",
+		"the migration goes on; wait for it with 'xenferry migration-wait uuid=%s', "
+		"stop it with 'xenferry migration-cancel uuid=%s'\n",
 		uuid, uuid);
 	signal(SIGINT, SIG_DFL);
 	sigemptyset(&signals);
@@ -101,8 +101,9 @@ static int wait_for_end(struct caller *caller, const char *uuid, long timeout_s,
 
 	do {
 		uint64_t now_us = clock_now_us(&clock_system);
-		long left_s = now_us < deadline_us ?
-				      (long)((deadline_us - now_us + 999999) / 1000000) : 0;
+		long left_s = now_us < deadline_us
+				      ? (long)((deadline_us - now_us + 999999) / 1000000)
+				      : 0;
 		long wait_s = timeout_s == 0 || left_s > WAIT_S ? WAIT_S : left_s;
 
 		rc = wait_once(caller, uuid, wait_s, progress, answer, record, err);
@@ -193,6 +194,7 @@ int cli_migration_wait(const struct cli_args *args, struct err *err)
 	CLEANUP_CALLER struct caller *caller = NULL;
 	int rc = caller_open(args, &caller, err);
 
-	return rc < 0 ? rc : follow(args, caller, cli_text(args, "uuid"),
-				    cli_number(args, "timeout", 0), err);
+	return rc < 0 ? rc
+		      : follow(args, caller, cli_text(args, "uuid"), cli_number(args, "timeout", 0),
+			       err);
 }

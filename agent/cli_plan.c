@@ -116,8 +116,8 @@ static void print_row(FILE *out, const struct plan *plan, size_t row)
 		snprintf(meets, sizeof(meets), "%s %s", sync_label(at->sync), sync_name(at->sync));
 	fprintf(out, "%-9s %s %-18s %-6s  %-6s  %-12s  %s\n", phase_name(plan_phase(plan, row)),
 		in_blackout(plan, row) ? "*" : " ", at->step->name,
-		at->step->run[SIDE_SOURCE] ? "source" : "", at->step->run[SIDE_TARGET] ? "target" : "",
-		meets, cost_of(plan, row));
+		at->step->run[SIDE_SOURCE] ? "source" : "",
+		at->step->run[SIDE_TARGET] ? "target" : "", meets, cost_of(plan, row));
 }
 
 static void print_blackout(FILE *out, const struct plan *plan)
@@ -136,8 +136,8 @@ static void print_plan(FILE *out, const struct plan *plan)
 {
 	fprintf(out, "%s: %s\nafter a failure before the commit: %s\n\n", plan->name, plan->summary,
 		plan->after_failure);
-	fprintf(out, "%-9s   %-18s %-6s  %-6s  %-12s  %s\n", "phase", "step", "runs", "at", "then meets",
-		"a failure costs");
+	fprintf(out, "%-9s   %-18s %-6s  %-6s  %-12s  %s\n", "phase", "step", "runs", "at",
+		"then meets", "a failure costs");
 	for (size_t row = 0; row < plan_count(plan); row++)
 		print_row(out, plan, row);
 	print_blackout(out, plan);

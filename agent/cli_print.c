@@ -26,8 +26,8 @@ static const char *field_name_at(const void *fields, size_t index)
 	return ((const struct cli_field *)fields)[index].name;
 }
 
-static int choose_one(const struct cli_field *fields, const char *name,
-		      struct cli_columns *columns, struct err *err)
+static int choose_one(const struct cli_field *fields, const char *name, struct cli_columns *columns,
+		      struct err *err)
 {
 	const struct cli_field *field = cli_find_field(fields, name);
 	char suggestion[NAME_MAX_BYTES + 32];
@@ -152,8 +152,7 @@ void cli_print_minimal(FILE *out, const char *value, bool first)
 	}
 }
 
-static void print_row(FILE *out, const struct json_value *record,
-		      const struct cli_columns *columns)
+static void print_row(FILE *out, const struct json_value *record, const struct cli_columns *columns)
 {
 	char *values[CLI_FIELDS_MAX];
 

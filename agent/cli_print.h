@@ -29,8 +29,8 @@ struct cli_columns {
 };
 
 /*
- * Chooses from `fields` (ended by one without a name) by `params`: names with commas between, "all",
- * or NULL for the listed ones. -EINVAL names what is no field.
+ * Chooses from `fields` (ended by one without a name) by `params`: names with commas between,
+ * "all", or NULL for the listed ones. -EINVAL names what is no field.
  */
 int cli_choose(const struct cli_field *fields, const char *params, struct cli_columns *columns,
 	       struct err *err);

@@ -35,12 +35,12 @@ const char *progress_line(const struct json_value *record, char line[PROGRESS_LI
 	const struct json_value *memory = json_get(record, "memory");
 	const char *status = json_get_string(record, "status");
 	double predicted_ms = json_get_double(record, "predicted_downtime_ms", 0);
-	int used = snprintf(line, PROGRESS_LINE_MAX,
-			    "%s %d%%, %.0f MiB sent, %.0f MiB left, %.0f MiB/s",
-			    status ? status : "?", percent_of(record),
-			    json_get_double(memory, "wire_bytes", 0) / MIB,
-			    json_get_double(memory, "remaining_bytes", 0) / MIB,
-			    json_get_double(memory, "send_bytes_per_s", 0) / MIB);
+	int used =
+		snprintf(line, PROGRESS_LINE_MAX,
+			 "%s %d%%, %.0f MiB sent, %.0f MiB left, %.0f MiB/s", status ? status : "?",
+			 percent_of(record), json_get_double(memory, "wire_bytes", 0) / MIB,
+			 json_get_double(memory, "remaining_bytes", 0) / MIB,
+			 json_get_double(memory, "send_bytes_per_s", 0) / MIB);
 
 	if (predicted_ms > 0 && used > 0 && used < PROGRESS_LINE_MAX)
 		snprintf(line + used, PROGRESS_LINE_MAX - (size_t)used, ", downtime about %.0f ms",

@@ -11,6 +11,7 @@
 #include "cli_caller.h"
 #include "cli_print.h"
 
+/* clang-format off */
 static const struct cli_field guest_fields[] = {
 	{ "uuid", "uuid", true },
 	{ "name-label", "name-label", true },
@@ -55,6 +56,7 @@ static const struct cli_field migration_fields[] = {
 	{ "steps", "steps", false },
 	{ NULL, NULL, false },
 };
+/* clang-format on */
 
 /* A call without parameters whose answer is a list of records. */
 static int show_list(const struct cli_args *args, const char *method,

@@ -29,6 +29,7 @@ enum config_kind { KIND_NAME, KIND_PATH, KIND_SWITCH, KIND_PORT, KIND_NUMBER };
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define TEXT(member) FIELD(member), .max = sizeof(((struct config *)0)->member) - 1
 
+/* clang-format off */
 static const struct config_row {
 	const char *section, *key;
 	enum config_kind kind;
@@ -71,6 +72,7 @@ static const struct config_row {
 	  .summary = "longest wait for the disks of a suspended guest, milliseconds; a slower "
 		     "disk costs the migration, not the guest's time" },
 };
+/* clang-format on */
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -140,8 +142,8 @@ static const char *set_number(const struct config_row *row, const char *value, v
 }
 
 static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
-	[KIND_NAME] = set_text,   [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
-	[KIND_PORT] = set_port,   [KIND_NUMBER] = set_number,
+	[KIND_NAME] = set_text, [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
+	[KIND_PORT] = set_port, [KIND_NUMBER] = set_number,
 };
 
 /* NULL, or what the key wants instead of `value`. */
@@ -251,9 +253,9 @@ static int take_key(void *context, const char *section, const char *key, const c
 				   "%s:%u: section [%s] has no key '%s', see xenferry.conf(5)",
 				   file->path, file->line, section, key);
 	else if ((wanted = set_row(file->config, row, value)) != NULL)
-		file->rc = err_set(file->err, ERR_USAGE, -EINVAL,
-				   "%s:%u: [%s] %s wants %s, not '%s'", file->path, file->line,
-				   section, key, wanted, value);
+		file->rc =
+			err_set(file->err, ERR_USAGE, -EINVAL, "%s:%u: [%s] %s wants %s, not '%s'",
+				file->path, file->line, section, key, wanted, value);
 	return file->rc == 0;
 }
 

@@ -16,7 +16,7 @@
 #define CONFIG_PATH_MAX 256
 
 struct config {
-	char host_name[64];                  /* [agent] name: how peers and records call this host */
+	char host_name[64];                  /* [agent] name: what peers call this host */
 	char state_dir[CONFIG_PATH_MAX];     /* [agent] state: jobs/, history/ */
 	char socket[CONFIG_PATH_MAX];        /* [agent] socket: control socket */
 	char libexec_dir[CONFIG_PATH_MAX];   /* [agent] libexec: xenferry-worker, xenferry-stream */
@@ -28,7 +28,7 @@ struct config {
 	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
 	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms */
-	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks in the blackout */
+	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
 };
 
 /* Built-in values; host_name is the system's, libexec_dir where this program's siblings are. */

@@ -141,9 +141,9 @@ int daemon_run(const struct config *config, const char *config_path, bool debug,
 		rc = folders_open(config->state_dir, config->history_max, &daemon.folders, err);
 	if (rc < 0)
 		return rc;
-	daemon.program = (struct worker_program){
-		.libexec_dir = config->libexec_dir, .config_path = config_path, .debug = debug
-	};
+	daemon.program = (struct worker_program){ .libexec_dir = config->libexec_dir,
+						  .config_path = config_path,
+						  .debug = debug };
 	signal(SIGPIPE, SIG_IGN);
 	rc = uv_loop_init(&daemon.loop);
 	assert(rc == 0); /* without epoll there is nothing to do */

@@ -69,8 +69,8 @@ static int take_memory(struct arrivals *arrivals, const struct wire_hello *hello
 	job = jobs_find(arrivals->jobs, uuid);
 	if (!job || job->side != SIDE_TARGET || !job->worker || job->recovering ||
 	    memcmp(job->nonce, hello->nonce, sizeof(job->nonce)) != 0)
-		return err_set(err, ERR_REFUSED, -ENOENT,
-			       "no job here waits for the memory of %s", uuid);
+		return err_set(err, ERR_REFUSED, -ENOENT, "no job here waits for the memory of %s",
+			       uuid);
 	return worker_pass(job->worker, fd, err);
 }
 
@@ -119,8 +119,7 @@ static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, i
 	ask->next = arrivals->asks;
 	arrivals->asks = ask;
 	arrivals->ask_count++;
-	rc = worker_start(setup->loop, setup->program, words, fd, &events, ask, &ask->worker,
-			  err);
+	rc = worker_start(setup->loop, setup->program, words, fd, &events, ask, &ask->worker, err);
 	if (rc < 0)
 		remove_ask(ask);
 	return rc;

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #include "cleanup.h"
+#include "daemon_folder.h"
 #include "log.h"
 
 struct client {
@@ -21,7 +22,7 @@ struct client {
 	struct clients *clients;
 	struct client *next;
 	struct rpc_lines lines;
-	bool dropped; /* closed with the loop's next turn: whoever holds it may be in its callback */
+	bool dropped; /* closed with the loop's next turn: its own callback may be running */
 };
 
 struct clients {
@@ -117,8 +118,7 @@ void client_send(struct client *client, struct json_writer *writer)
 	}
 }
 
-void client_error(struct client *client, const struct rpc_id *id, int number,
-		  const struct err *err)
+void client_error(struct client *client, const struct rpc_id *id, int number, const struct err *err)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
 
@@ -130,8 +130,7 @@ void client_error(struct client *client, const struct rpc_id *id, int number,
 	client_send(client, writer);
 }
 
-void client_result(struct client *client, const struct rpc_id *id,
-		   const struct json_value *result)
+void client_result(struct client *client, const struct rpc_id *id, const struct json_value *result)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
 
@@ -286,7 +285,7 @@ static int bind_socket(const char *path, struct err *err)
 }
 
 /* The folder that the socket stands in: /run is empty after a boot. */
-static void make_folder_of(const char *path)
+static int make_folder_of(const char *path, struct err *err)
 {
 	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	char *slash;
@@ -294,9 +293,9 @@ static void make_folder_of(const char *path)
 	snprintf(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (!slash || slash == folder)
-		return;
+		return 0;
 	*slash = '\0';
-	(void)mkdir(folder, 0755); /* if it is not there then, bind() says so */
+	return folder_create(folder, 0755, err);
 }
 
 static void on_listener_closed(uv_handle_t *handle)
@@ -322,10 +321,10 @@ int clients_listen(uv_loop_t *loop, const char *path, const struct client_events
 		   void *context, struct clients **made, struct err *err)
 {
 	struct clients *clients;
-	int fd, r;
+	int fd = make_folder_of(path, err), r;
 
-	make_folder_of(path);
-	fd = bind_socket(path, err);
+	if (fd == 0)
+		fd = bind_socket(path, err);
 	if (fd < 0)
 		return fd;
 	clients = calloc(1, sizeof(*clients));

@@ -29,8 +29,7 @@ static const char *path_of(const struct folders *folders, const char *which, con
 
 /* ---- opening ---- */
 
-/* mkdir -p, for root's eyes only. */
-static int make_folder(const char *path, struct err *err)
+int folder_create(const char *path, mode_t mode, struct err *err)
 {
 	char part[FOLDER_PATH_MAX];
 
@@ -44,13 +43,12 @@ static int make_folder(const char *path, struct err *err)
 			return err_errno(err, "the folder %s cannot be made", part);
 		*slash = '/';
 	}
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return err_errno(err, "the folder %s cannot be made", path);
 	return 0;
 }
 
-int folders_open(const char *state, uint32_t history_max, struct folders *folders,
-		 struct err *err)
+int folders_open(const char *state, uint32_t history_max, struct folders *folders, struct err *err)
 {
 	char path[FOLDER_PATH_MAX];
 	CLEANUP_FD int lock = -1;
@@ -59,7 +57,7 @@ int folders_open(const char *state, uint32_t history_max, struct folders *folder
 	*folders = (struct folders){ .history_max = history_max, .lock_fd = -1 };
 	snprintf(folders->state, sizeof(folders->state), "%s", state);
 	for (size_t i = 0; i < 2; i++) {
-		rc = make_folder(path_of(folders, whiches[i], NULL, NULL, path), err);
+		rc = folder_create(path_of(folders, whiches[i], NULL, NULL, path), 0700, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -134,8 +132,8 @@ static bool exists(const struct folders *folders, const char *which, const char 
 	return access(path_of(folders, which, uuid, name, path), F_OK) == 0;
 }
 
-int folders_make(const struct folders *folders, const char *uuid, const char *request,
-		 size_t size, struct err *err)
+int folders_make(const struct folders *folders, const char *uuid, const char *request, size_t size,
+		 struct err *err)
 {
 	char path[FOLDER_PATH_MAX], jobs[FOLDER_PATH_MAX];
 	int rc;
@@ -225,7 +223,8 @@ bool folders_has_journal(const struct folders *folders, const char *uuid)
 pid_t folders_worker(const struct folders *folders, const char *uuid)
 {
 	char path[FOLDER_PATH_MAX], text[16] = "";
-	CLEANUP_FD int fd = open(path_of(folders, "jobs", uuid, "lock", path), O_RDONLY | O_CLOEXEC);
+	CLEANUP_FD int fd =
+		open(path_of(folders, "jobs", uuid, "lock", path), O_RDONLY | O_CLOEXEC);
 	long pid;
 
 	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)

@@ -21,6 +21,9 @@
 #define FOLDER_PATH_MAX (CONFIG_PATH_MAX + 96)
 #define FOLDER_FILE_MAX (256 * 1024) /* of a record or a request, bytes */
 
+/* mkdir -p; folders above `path` are made 0755. Fine when it is there already. */
+int folder_create(const char *path, mode_t mode, struct err *err);
+
 struct folders {
 	char state[CONFIG_PATH_MAX];
 	uint32_t history_max;

@@ -11,7 +11,7 @@
 
 #define LIST_DEADLINE_MS 10000
 #define LIST_BYTES_MAX (RPC_REPLY_MAX / 2) /* the reply writes it with some escapes */
-#define LIST_WORDS_MAX 1024                /* what it may say on stderr, bytes */
+#define LIST_WORDS_MAX 1024 /* what it may say on stderr, bytes */
 
 /* What comes out of one pipe, up to a size. */
 struct output {
@@ -199,8 +199,8 @@ int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_li
 			.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
 			.data.stream = (uv_stream_t *)&listing->outputs[i].pipe,
 		};
-	rc = worker_run(loop, program, words, on_exit_status, stdio, OUTPUTS + 1,
-			&listing->process, err);
+	rc = worker_run(loop, program, words, on_exit_status, stdio, OUTPUTS + 1, &listing->process,
+			err);
 	if (rc < 0) {
 		close_all(listing);
 		return rc;

@@ -234,10 +234,11 @@ static void conclude(struct daemon_job *job, const struct err *why)
 	} else if (!begun) {
 		end_job(job, why->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED, why);
 	} else {
-		(void)err_set(&doubt, ERR_IN_DOUBT, -EIO,
-			      "%s; look for the guest at both hosts, then restart xenferryd here to "
-			      "recover the job again",
-			      why->message);
+		(void)err_set(
+			&doubt, ERR_IN_DOUBT, -EIO,
+			"%s; look for the guest at both hosts, then restart xenferryd here to "
+			"recover the job again",
+			why->message);
 		end_job(job, STATUS_IN_DOUBT, &doubt);
 	}
 }
@@ -277,7 +278,8 @@ static bool read_folder(struct daemon_job *job)
 {
 	const struct jobs_setup *setup = &job->jobs->setup;
 	CLEANUP_JSON_VALUE struct json_value *request = folders_request(setup->folders, job->uuid);
-	const char *side = json_get_string(request, "side"), *from = json_get_string(request, "from");
+	const char *side = json_get_string(request, "side"),
+		   *from = json_get_string(request, "from");
 
 	if (side && strcmp(side, side_name(SIDE_TARGET)) == 0)
 		job->side = SIDE_TARGET;

@@ -97,8 +97,8 @@ static int start_source(struct jobs *jobs, const struct job_request *request, co
 	job->place = request->place;
 	log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
 		 job->place.address, job->place.port);
-	return job_launch(job, jobs->setup.config->host_name, request->downtime_limit_ms, words,
-			  -1, err);
+	return job_launch(job, jobs->setup.config->host_name, request->downtime_limit_ms, words, -1,
+			  err);
 }
 
 int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid[UUID_TEXT],
@@ -113,11 +113,12 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 		return 0;
 	}
 	if (same)
-		return err_set(err, ERR_REFUSED, -EBUSY,
-			       "%s is in migration %s already, from %s to %s; wait for it or cancel "
-			       "it first",
-			       request->vm, same->uuid, json_get_string(same->record, "source"),
-			       json_get_string(same->record, "target"));
+		return err_set(
+			err, ERR_REFUSED, -EBUSY,
+			"%s is in migration %s already, from %s to %s; wait for it or cancel "
+			"it first",
+			request->vm, same->uuid, json_get_string(same->record, "source"),
+			json_get_string(same->record, "target"));
 	if (jobs_count(jobs, SIDE_SOURCE) >= jobs->setup.config->outgoing_max)
 		return err_set(err, ERR_REFUSED, -EUSERS,
 			       "%u guests leave this host already, which is outgoing-max; wait "

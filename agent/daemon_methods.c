@@ -75,8 +75,8 @@ static void on_deadline(uv_timer_t *timer)
 	struct wait *wait = timer->data;
 	struct err err;
 
-	(void)err_set(&err, ERR_TIMED_OUT, -ETIMEDOUT,
-		      "migration %s has not ended yet; it goes on", wait->uuid);
+	(void)err_set(&err, ERR_TIMED_OUT, -ETIMEDOUT, "migration %s has not ended yet; it goes on",
+		      wait->uuid);
 	client_error(wait->client, &wait->id, rpc_number_of(&err), &err);
 	remove_wait(wait);
 }
@@ -394,6 +394,7 @@ enum param_kind { PARAM_TEXT, PARAM_NUMBER, PARAM_BOOLEAN };
 
 #define PARAMS_MAX 8
 
+/* clang-format off */
 static const struct method {
 	const char *name;
 	method_fn *call;
@@ -421,6 +422,7 @@ static const struct method {
 	{ "migration.cancel", migration_cancel, { { "uuid", PARAM_TEXT, true } } },
 	{ .name = "agent.version", .call = agent_version },
 };
+/* clang-format on */
 
 #define METHODS (sizeof(methods_table) / sizeof(methods_table[0]))
 
@@ -474,8 +476,7 @@ static void on_request(void *context, struct client *client, const struct rpc_re
 			method = &methods_table[i];
 	log_debug("request: %s", method ? method->name : "unknown");
 	if (!method) {
-		(void)err_set(&err, ERR_USAGE, -ENOSYS, "there is no method '%s'",
-			      request->method);
+		(void)err_set(&err, ERR_USAGE, -ENOSYS, "there is no method '%s'", request->method);
 		client_error(client, &request->id, RPC_NO_METHOD, &err);
 	} else if (check_params(method, request->params, &err) < 0 ||
 		   method->call(context, client, request, &err) < 0) {

@@ -15,7 +15,7 @@
 #include "link.h"
 #include "log.h"
 
-#define PENDING_MAX 64         /* connections that have not said their hello yet */
+#define PENDING_MAX 64 /* connections that have not said their hello yet */
 #define HELLO_DEADLINE_MS 5000
 #define REFUSE_DEADLINE_MS 100 /* never reached: one small frame fits a fresh socket's buffer */
 #define LOG_INTERVAL_US 1000000
@@ -58,11 +58,12 @@ int peers_check(const char *address, bool tls, struct err *err)
 {
 	if (!tls || is_loopback(address))
 		return 0;
-	return err_set(err, ERR_REFUSED, -EPERM,
-		       "listening on %s wants TLS, which this version does not have: write tls = off "
-		       "under [peer] if everybody on that network may be trusted, or "
-		       "listen = 127.0.0.1",
-		       address);
+	return err_set(
+		err, ERR_REFUSED, -EPERM,
+		"listening on %s wants TLS, which this version does not have: write tls = off "
+		"under [peer] if everybody on that network may be trusted, or "
+		"listen = 127.0.0.1",
+		address);
 }
 
 /* ---- refusals ---- */
@@ -272,10 +273,11 @@ int peers_listen(uv_loop_t *loop, const struct clock *clock, const char *address
 	r = listen_at(peers, address, port);
 	if (r < 0) {
 		peers_close(peers);
-		return err_set(err, ERR_FAILED, r,
-			       "other hosts cannot be heard on %s, port %u: %s (see listen and port "
-			       "under [peer])",
-			       address, port, uv_strerror(r));
+		return err_set(
+			err, ERR_FAILED, r,
+			"other hosts cannot be heard on %s, port %u: %s (see listen and port "
+			"under [peer])",
+			address, port, uv_strerror(r));
 	}
 	*made = peers;
 	return 0;

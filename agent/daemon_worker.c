@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "channel.h"
 #include "cleanup.h"
 #include "log.h"
 #include "rpc.h"
@@ -29,15 +30,18 @@ int worker_run(uv_loop_t *loop, const struct worker_program *program, const char
 	char path[4096], config_word[] = "--config", debug_word[] = "--debug";
 	char *args[WORKER_WORDS_MAX + 5];
 	size_t count = 0;
-	uv_process_options_t options = { .exit_cb = on_exit, .flags = UV_PROCESS_DETACHED,
-					 .stdio = stdio, .stdio_count = stdio_count };
+	uv_process_options_t options = { .exit_cb = on_exit,
+					 .flags = UV_PROCESS_DETACHED,
+					 .stdio = stdio,
+					 .stdio_count = stdio_count };
 	int r;
 
 	snprintf(path, sizeof(path), "%s/xenferry-worker", program->libexec_dir);
+	/* the casts: execve() takes no const, and changes nothing */
 	args[count++] = path;
 	if (program->config_path) {
 		args[count++] = config_word;
-		args[count++] = (char *)(uintptr_t)program->config_path; /* execve() takes no const */
+		args[count++] = (char *)(uintptr_t)program->config_path;
 	}
 	if (program->debug)
 		args[count++] = debug_word;
@@ -214,7 +218,8 @@ int worker_pass(const struct worker *worker, int fd, struct err *err)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { .bytes = "" };
-	struct msghdr message = { .msg_iov = &content, .msg_iovlen = 1,
+	struct msghdr message = { .msg_iov = &content,
+				  .msg_iovlen = 1,
 				  .msg_control = control.bytes,
 				  .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);

@@ -13,8 +13,6 @@
 
 #include "err.h"
 
-#define WORKER_CHANNEL_FD 3
-#define WORKER_PEER_FD 4
 #define WORKER_WORDS_MAX 4 /* after the options: what to do, uuid, nonce */
 
 /* Which program, and the options that every worker gets. */

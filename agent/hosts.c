@@ -75,7 +75,8 @@ int hosts_load(const char *path, uint16_t default_port, struct hosts *hosts, str
 	list = json_get(file, "hosts");
 	if (!json_is_array(list) || json_size(list) > HOSTS_MAX)
 		return err_set(err, ERR_USAGE, -EINVAL,
-			       "%s: wants {\"hosts\": [...]} with at most %d hosts", path, HOSTS_MAX);
+			       "%s: wants {\"hosts\": [...]} with at most %d hosts", path,
+			       HOSTS_MAX);
 	for (size_t i = 0; i < json_size(list); i++) {
 		if (read_row(json_at(list, i), default_port, &hosts->places[i]) < 0)
 			return err_set(err, ERR_USAGE, -EINVAL,

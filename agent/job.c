@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "job.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,38 +11,10 @@
 
 #include "cleanup.h"
 #include "json.h"
+#include "uuid.h"
 
 #define JOB_PATH_MAX (JOB_FOLDER_MAX + 32)
 #define NOTE_MAX 4096
-
-static int hex_digit(char c)
-{
-	const char *digits = "0123456789abcdef";
-	const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
-int job_parse_id(const char *text, uint8_t id[WIRE_ID_BYTES])
-{
-	uint8_t bytes[WIRE_ID_BYTES] = { 0 };
-	size_t digits = 0;
-
-	for (; *text; text++) {
-		int digit = hex_digit(*text);
-
-		if (*text == '-')
-			continue;
-		if (digit < 0 || digits == 2 * WIRE_ID_BYTES)
-			return -EINVAL;
-		bytes[digits / 2] = (uint8_t)(bytes[digits / 2] << 4 | digit);
-		digits++;
-	}
-	if (digits != 2 * WIRE_ID_BYTES)
-		return -EINVAL;
-	memcpy(id, bytes, sizeof(bytes));
-	return 0;
-}
 
 int job_find(const struct config *config, const char *uuid, bool finished_too, struct job *job,
 	     struct err *err)
@@ -51,7 +22,7 @@ int job_find(const struct config *config, const char *uuid, bool finished_too, s
 	static const char *const folders[] = { "jobs", "history" };
 
 	*job = (struct job){ .lock = -1 };
-	if (strlen(uuid) != sizeof(job->uuid) - 1 || job_parse_id(uuid, job->id) < 0)
+	if (!uuid_from_text(uuid, job->id))
 		return err_set(err, ERR_USAGE, -EINVAL, "'%s' is not a job's UUID", uuid);
 	memcpy(job->uuid, uuid, sizeof(job->uuid));
 	for (size_t i = 0; i < (finished_too ? 2 : 1); i++) {
@@ -119,22 +90,16 @@ int job_write_file(const struct job *job, const char *name, const char *text, si
 	return 0;
 }
 
-static void format_nonce(const struct job_note *note, char text[2 * WIRE_ID_BYTES + 1])
-{
-	for (size_t i = 0; i < WIRE_ID_BYTES; i++)
-		snprintf(text + 2 * i, 3, "%02x", note->nonce[i]);
-}
-
 int job_write_note(const struct job *job, const struct job_note *note, struct err *err)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
-	char nonce[2 * WIRE_ID_BYTES + 1];
+	char nonce[NONCE_TEXT];
 	const char *text;
 	size_t size;
 
 	if (!writer)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
-	format_nonce(note, nonce);
+	nonce_to_text(note->nonce, nonce);
 	json_object_begin(writer);
 	json_put_string(writer, "side", side_name(note->side));
 	json_put_string(writer, "nonce", nonce);
@@ -158,7 +123,7 @@ int job_read_note(const struct job *job, struct job_note *note, struct err *err)
 	side = json_get_string(value, "side");
 	nonce = json_get_string(value, "nonce");
 	address = json_get_string(value, "address");
-	if (!side || !nonce || !address || job_parse_id(nonce, note->nonce) < 0)
+	if (!side || !nonce || !address || !nonce_from_text(nonce, note->nonce))
 		return err_set(err, ERR_FAILED, -EBADMSG, "%s is not a job's note", path);
 	note->side = strcmp(side, side_name(SIDE_TARGET)) == 0 ? SIDE_TARGET : SIDE_SOURCE;
 	snprintf(note->address, sizeof(note->address), "%s", address);

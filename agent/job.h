@@ -32,9 +32,6 @@ struct job {
 	int lock; /* -1: not held */
 };
 
-/* 32 hexadecimal digits, with or without a UUID's hyphens; -EINVAL for anything else. */
-int job_parse_id(const char *text, uint8_t id[WIRE_ID_BYTES]);
-
 /*
  * The job `uuid`, in jobs/ or, with `finished_too`, in history/. Takes nothing yet. -EINVAL when
  * that is no UUID, -ENOENT when there is no such job.

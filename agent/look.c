@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
+#include "uuid.h"
 
 #define WELCOME_MS 5000
 
@@ -94,11 +95,11 @@ static int answer(const struct config *config, char **arguments, struct err *err
 
 	if (rc == 0)
 		rc = job_read_note(&job, &note, err);
-	if (rc == 0 && (job_parse_id(arguments[1], asked.nonce) < 0 ||
+	if (rc == 0 && (!nonce_from_text(arguments[1], asked.nonce) ||
 			memcmp(asked.nonce, note.nonce, sizeof(note.nonce)) != 0))
 		rc = err_set(err, ERR_REFUSED, -EPERM, "job %s has another nonce", arguments[0]);
 	if (rc < 0) {
-		(void)job_parse_id(arguments[1], note.nonce);
+		(void)nonce_from_text(arguments[1], note.nonce);
 		hello = peer_hello(&job, &note, WIRE_ASK);
 		(void)link_refuse(&clock_system, WORKER_PEER_FD, &hello, err,
 				  clock_after_ms(&clock_system, WELCOME_MS));

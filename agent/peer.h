@@ -8,10 +8,6 @@
 #include "job.h"
 #include "migration.h"
 
-/* The descriptors that the daemon gives a worker. */
-#define WORKER_CHANNEL_FD 3 /* to the daemon: records go out, the memory connection comes in */
-#define WORKER_PEER_FD 4    /* target, ask: the accepted connection, its hello already read */
-
 struct peer_tcp {
 	struct peer peer;
 	const struct clock *clock;

@@ -8,9 +8,9 @@
 #include "worker.h"
 
 /*
- * Settles `worker`'s job: undoes it when it was not committed, goes forward when it was, asks the
+ * Settles `work`'s job: undoes it when it was not committed, goes forward when it was, asks the
  * target when only that one knows. 0: the guest has moved; else as plan_run().
  */
-int recover_job(struct worker *worker, struct err *err);
+int recover_job(struct work *work, struct err *err);
 
 #endif

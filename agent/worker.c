@@ -20,6 +20,7 @@
 #include "peer.h"
 #include "recover.h"
 #include "runner.h"
+#include "uuid.h"
 #include "worker.h"
 
 #define CONNECT_MS 10000
@@ -28,41 +29,41 @@
 #define OFFER_MS 40000 /* target: until the source has measured the clock and described its guest */
 #define REQUEST_MAX 65536
 
-int worker_open(struct worker *worker, const struct config *config, const char *uuid,
+int worker_open(struct work *work, const struct config *config, const char *uuid,
 		struct err *err)
 {
 	int rc;
 
-	worker->config = config;
-	rc = job_find(config, uuid, false, &worker->job, err);
+	work->config = config;
+	rc = job_find(config, uuid, false, &work->job, err);
 	if (rc == 0)
-		rc = job_lock(&worker->job, err);
+		rc = job_lock(&work->job, err);
 	if (rc < 0)
 		return rc;
-	channel_init(&worker->channel, &clock_system, &worker->job, WORKER_CHANNEL_FD);
-	worker->record = (struct record){
+	channel_init(&work->channel, &clock_system, &work->job, WORKER_CHANNEL_FD);
+	work->record = (struct record){
 		.started_us = clock_now_us(&clock_system),
 		.started_wall_s = clock_wall_s(&clock_system),
 	};
-	snprintf(worker->record.uuid, sizeof(worker->record.uuid), "%s", uuid);
-	description_init(&worker->migration.guest);
-	worker->migration.clock = &clock_system;
-	worker->migration.record = &worker->record;
-	worker->migration.sink = &worker->channel.sink;
-	worker->migration.settings.drain_ms = config->drain_ms;
-	worker->migration.settings.downtime_limit_ms = config->downtime_limit_ms;
-	snprintf(worker->migration.settings.host_name,
-		 sizeof(worker->migration.settings.host_name), "%s", config->host_name);
-	return journal_open(worker->job.folder, &clock_system, &worker->migration.journal, err);
+	snprintf(work->record.uuid, sizeof(work->record.uuid), "%s", uuid);
+	description_init(&work->migration.guest);
+	work->migration.clock = &clock_system;
+	work->migration.record = &work->record;
+	work->migration.sink = &work->channel.sink;
+	work->migration.settings.drain_ms = config->drain_ms;
+	work->migration.settings.downtime_limit_ms = config->downtime_limit_ms;
+	snprintf(work->migration.settings.host_name,
+		 sizeof(work->migration.settings.host_name), "%s", config->host_name);
+	return journal_open(work->job.folder, &clock_system, &work->migration.journal, err);
 }
 
-int worker_open_host(struct worker *worker, struct err *err)
+int worker_open_host(struct work *work, struct err *err)
 {
 	char stream_program[CONFIG_PATH_MAX + 32];
 
 	snprintf(stream_program, sizeof(stream_program), "%s/xenferry-stream",
-		 worker->config->libexec_dir);
-	return host_xen_open(&clock_system, stream_program, &worker->migration.host, err);
+		 work->config->libexec_dir);
+	return host_xen_open(&clock_system, stream_program, &work->migration.host, err);
 }
 
 static enum status status_for(const struct err *err)
@@ -77,9 +78,9 @@ static enum status status_for(const struct err *err)
 	}
 }
 
-int worker_finish(struct worker *worker, int rc, const struct err *err)
+int worker_finish(struct work *work, int rc, const struct err *err)
 {
-	struct record *record = &worker->record;
+	struct record *record = &work->record;
 
 	record->ended_us = clock_now_us(&clock_system);
 	record->status = rc == 0 ? STATUS_COMPLETED : status_for(err);
@@ -87,13 +88,13 @@ int worker_finish(struct worker *worker, int rc, const struct err *err)
 		record->error = *err;
 		log_error("job %s (%s): %s", record->uuid, side_name(record->side), err->message);
 	}
-	migration_publish(&worker->migration, true);
+	migration_publish(&work->migration, true);
 	return rc == 0 ? 0 : err_exit_status(err->code);
 }
 
-void worker_close(struct worker *worker)
+void worker_close(struct work *work)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 
 	if (m->link)
 		m->link->ops->close(m->link);
@@ -102,21 +103,21 @@ void worker_close(struct worker *worker)
 	if (m->journal)
 		m->journal->ops->close(m->journal);
 	description_fini(&m->guest);
-	channel_fini(&worker->channel);
-	job_fini(&worker->job);
+	channel_fini(&work->channel);
+	job_fini(&work->job);
 }
 
-static int begin(struct worker *worker, enum side side, struct err *err)
+static int begin(struct work *work, enum side side, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	struct journal_entry entry = { .event = JOURNAL_BEGIN };
 
 	m->side = side;
-	worker->record.side = side;
-	worker->record.plan = m->plan;
-	worker->note.side = side;
+	work->record.side = side;
+	work->record.plan = m->plan;
+	work->note.side = side;
 	snprintf(entry.text, sizeof(entry.text), "%s", m->plan->name);
-	if (job_write_note(&worker->job, &worker->note, err) < 0)
+	if (job_write_note(&work->job, &work->note, err) < 0)
 		return -EIO;
 	return m->journal->ops->append(m->journal, &entry, err);
 }
@@ -124,14 +125,14 @@ static int begin(struct worker *worker, enum side side, struct err *err)
 /* ---- source ---- */
 
 /* What the daemon wrote down of the operator's request; it has been checked there. */
-static int read_request(struct worker *worker, struct err *err)
+static int read_request(struct work *work, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	CLEANUP_JSON_VALUE struct json_value *request = NULL;
 	const char *vm, *host, *address, *plan;
 	char path[JOB_FOLDER_MAX + 16];
 
-	snprintf(path, sizeof(path), "%s/request.json", worker->job.folder);
+	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
 	request = json_parse_file(path, REQUEST_MAX, err);
 	if (!request)
 		return -EINVAL;
@@ -148,69 +149,69 @@ static int read_request(struct worker *worker, struct err *err)
 	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
 	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
 		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
-	snprintf(worker->note.address, sizeof(worker->note.address), "%s", address);
-	worker->note.port = (uint16_t)json_get_integer(request, "port", 0);
-	snprintf(worker->record.guest_name, sizeof(worker->record.guest_name), "%s", vm);
-	snprintf(worker->record.source, sizeof(worker->record.source), "%s",
+	snprintf(work->note.address, sizeof(work->note.address), "%s", address);
+	work->note.port = (uint16_t)json_get_integer(request, "port", 0);
+	snprintf(work->record.guest_name, sizeof(work->record.guest_name), "%s", vm);
+	snprintf(work->record.source, sizeof(work->record.source), "%s",
 		 m->settings.host_name);
-	snprintf(worker->record.target, sizeof(worker->record.target), "%s", host);
-	worker->record.downtime_limit_ms = m->settings.downtime_limit_ms;
+	snprintf(work->record.target, sizeof(work->record.target), "%s", host);
+	work->record.downtime_limit_ms = m->settings.downtime_limit_ms;
 	return 0;
 }
 
-static int connect_to_target(struct worker *worker, struct err *err)
+static int connect_to_target(struct work *work, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	struct wire_hello hello;
 	int fd = -1, rc;
 
-	hello = peer_hello(&worker->job, &worker->note, WIRE_CONTROL);
-	rc = link_connect(&clock_system, worker->note.address, worker->note.port, &hello,
+	hello = peer_hello(&work->job, &work->note, WIRE_CONTROL);
+	rc = link_connect(&clock_system, work->note.address, work->note.port, &hello,
 			  clock_after_ms(&clock_system, CONNECT_MS), &fd, err);
 	if (rc == 0)
-		rc = link_open(&clock_system, fd, worker->note.nonce, "target", &m->link, err);
+		rc = link_open(&clock_system, fd, work->note.nonce, "target", &m->link, err);
 	if (rc == 0)
 		rc = link_measure_clock(m->link, &clock_system, CLOCK_ROUNDS,
 					clock_after_ms(&clock_system, CLOCK_MS),
-					&m->clock_offset_us, &worker->record.clock_uncertainty_us,
+					&m->clock_offset_us, &work->record.clock_uncertainty_us,
 					err);
 	return rc;
 }
 
-static int migrate_as_source(struct worker *worker, struct err *err)
+static int migrate_as_source(struct work *work, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	struct peer_tcp peer;
-	int rc = read_request(worker, err);
+	int rc = read_request(work, err);
 
-	clock_random(&clock_system, worker->note.nonce, sizeof(worker->note.nonce));
+	clock_random(&clock_system, work->note.nonce, sizeof(work->note.nonce));
 	if (rc == 0)
-		rc = begin(worker, SIDE_SOURCE, err);
+		rc = begin(work, SIDE_SOURCE, err);
 	if (rc == 0)
-		rc = worker_open_host(worker, err);
+		rc = worker_open_host(work, err);
 	if (rc == 0)
-		rc = connect_to_target(worker, err);
+		rc = connect_to_target(work, err);
 	if (rc < 0)
 		return rc;
-	peer_source_init(&peer, &clock_system, &worker->job, &worker->note);
+	peer_source_init(&peer, &clock_system, &work->job, &work->note);
 	m->peer = &peer.peer;
 	return plan_run(m, 0, err);
 }
 
 /* ---- target ---- */
 
-static int welcome(struct worker *worker, enum wire_kind kind, struct err *err)
+static int welcome(struct work *work, enum wire_kind kind, struct err *err)
 {
-	struct wire_hello hello = peer_hello(&worker->job, &worker->note, kind);
+	struct wire_hello hello = peer_hello(&work->job, &work->note, kind);
 
 	return link_welcome(&clock_system, WORKER_PEER_FD, &hello,
 			    clock_after_ms(&clock_system, CLOCK_MS), err);
 }
 
 /* Hears the offer, because it says which plan the two sides are going to follow. */
-static int hear_plan(struct worker *worker, struct err *err)
+static int hear_plan(struct work *work, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	char name[64] = "";
 	int rc = link_answer_clock(m->link, &clock_system, clock_after_ms(&clock_system, OFFER_MS),
 				   &m->offer, err);
@@ -229,61 +230,61 @@ static int hear_plan(struct worker *worker, struct err *err)
 }
 
 /* Before the plan runs nobody tells the source that we give up. */
-static int prepare_target(struct worker *worker, struct err *err)
+static int prepare_target(struct work *work, struct err *err)
 {
-	int rc = hear_plan(worker, err);
+	int rc = hear_plan(work, err);
 
 	if (rc == 0)
-		rc = begin(worker, SIDE_TARGET, err);
+		rc = begin(work, SIDE_TARGET, err);
 	if (rc == 0)
-		rc = worker_open_host(worker, err);
+		rc = worker_open_host(work, err);
 	if (rc < 0 && rc != -ECONNABORTED)
-		link_send_abort(worker->migration.link, &clock_system, err);
+		link_send_abort(work->migration.link, &clock_system, err);
 	return rc;
 }
 
-static int migrate_as_target(struct worker *worker, struct err *err)
+static int migrate_as_target(struct work *work, struct err *err)
 {
-	struct migration *m = &worker->migration;
+	struct migration *m = &work->migration;
 	struct peer_tcp peer;
-	int rc = welcome(worker, WIRE_CONTROL, err);
+	int rc = welcome(work, WIRE_CONTROL, err);
 
-	worker->record.side = SIDE_TARGET;
-	snprintf(worker->record.target, sizeof(worker->record.target), "%s",
+	work->record.side = SIDE_TARGET;
+	snprintf(work->record.target, sizeof(work->record.target), "%s",
 		 m->settings.host_name);
 	if (rc == 0)
-		rc = link_open(&clock_system, WORKER_PEER_FD, worker->note.nonce, "source",
+		rc = link_open(&clock_system, WORKER_PEER_FD, work->note.nonce, "source",
 			       &m->link, err);
 	if (rc == 0)
-		rc = prepare_target(worker, err);
+		rc = prepare_target(work, err);
 	if (rc < 0)
 		return rc;
-	peer_target_init(&peer, &clock_system, &worker->job, &worker->note, WORKER_CHANNEL_FD);
+	peer_target_init(&peer, &clock_system, &work->job, &work->note, WORKER_CHANNEL_FD);
 	m->peer = &peer.peer;
 	return plan_run(m, 0, err);
 }
 
 /* ---- the modes ---- */
 
-typedef int mode_fn(struct worker *worker, struct err *err);
+typedef int mode_fn(struct work *work, struct err *err);
 
 static int with_job(mode_fn *mode, const struct config *config, char **arguments)
 {
-	struct worker worker = { .job = { .lock = -1 } };
+	struct work work = { .job = { .lock = -1 } };
 	struct err err = { ERR_NONE, "" };
-	int rc = worker_open(&worker, config, arguments[0], &err);
+	int rc = worker_open(&work, config, arguments[0], &err);
 	int status;
 
-	if (rc == 0 && arguments[1] && job_parse_id(arguments[1], worker.note.nonce) < 0)
+	if (rc == 0 && arguments[1] && !nonce_from_text(arguments[1], work.note.nonce))
 		rc = err_set(&err, ERR_USAGE, -EINVAL, "'%s' is not a nonce", arguments[1]);
 	if (rc == 0)
-		rc = mode(&worker, &err);
-	if (!worker.channel.sink.ops) {
+		rc = mode(&work, &err);
+	if (!work.channel.sink.ops) {
 		log_error("%s", err.message);
 		return err_exit_status(err.code);
 	}
-	status = worker_finish(&worker, rc, &err);
-	worker_close(&worker);
+	status = worker_finish(&work, rc, &err);
+	worker_close(&work);
 	return status;
 }
 
@@ -331,6 +332,13 @@ static int run_mode(const struct config *config, int count, char **words)
 	return usage();
 }
 
+/* Scripts and the stream's child have no business with the daemon and the peer. */
+static void keep_from_children(void)
+{
+	for (int fd = WORKER_CHANNEL_FD; fd <= WORKER_PEER_FD; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* a mode that has none: EBADF */
+}
+
 int main(int argc, char **argv)
 {
 	const char *config_path = NULL;
@@ -349,6 +357,7 @@ int main(int argc, char **argv)
 	}
 	log_init("xenferry-worker", debug);
 	signal(SIGPIPE, SIG_IGN);
+	keep_from_children();
 	if (config_load(config_path, &config, &err) < 0 || clock_catch_cancel() < 0) {
 		log_error("%s", err.message);
 		return err_exit_status(ERR_USAGE);

@@ -10,7 +10,7 @@
 #include "job.h"
 #include "migration.h"
 
-struct worker {
+struct work {
 	const struct config *config;
 	struct job job;
 	struct job_note note;
@@ -19,13 +19,13 @@ struct worker {
 	struct migration migration;
 };
 
-/* Takes the job over and opens its journal. Zero-initialise `worker` before. */
-int worker_open(struct worker *worker, const struct config *config, const char *uuid,
+/* Takes the job over and opens its journal. Zero-initialise `work` before. */
+int worker_open(struct work *work, const struct config *config, const char *uuid,
 		struct err *err);
-int worker_open_host(struct worker *worker, struct err *err);
+int worker_open_host(struct work *work, struct err *err);
 /* Publishes the end; returns the exit status. */
-int worker_finish(struct worker *worker, int rc, const struct err *err);
-void worker_close(struct worker *worker);
+int worker_finish(struct work *work, int rc, const struct err *err);
+void worker_close(struct work *work);
 
 /* The modes that look and answer (look.c): arguments as in the table in worker.c; exit statuses. */
 int run_ask(const struct config *config, char **arguments);

@@ -16,7 +16,8 @@ static const char usage_text[] =
 	"usage: xenferryd [--config FILE] [--debug]\n"
 	"       xenferryd --help | --version | --config-reference\n"
 	"\n"
-	"The agent of one host: hears xenferry(1) and the agents of other hosts, and starts a worker\n"
+	"The agent of one host: hears xenferry(1) and the agents of other hosts, and starts a "
+	"worker\n"
 	"for every migration. It stays in the foreground and logs to stderr.\n"
 	"\n"
 	"  --config FILE       read this instead of the default; also FILE.d/*.conf\n"
@@ -57,9 +58,8 @@ int main(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'c') {
-			config = realpath(optarg, config_path); /* for the workers, wherever they are */
-			if (!config)
-				config = optarg; /* which says what is wrong with it */
+			/* absolute, for the workers; what is not there is said by config_load() */
+			config = realpath(optarg, config_path) ? config_path : optarg;
 		} else if (option == 'd') {
 			debug = true;
 		} else if (option == 'V') {

@@ -115,18 +115,6 @@ static int leave(struct rtnetlink *link, const struct description *guest,
 		       strerror(-rc));
 }
 
-static int join(struct rtnetlink *link, const struct description *guest,
-		const struct device *device, const char *bridge, struct err *err)
-{
-	unsigned interface = vif_index(guest->domid, device);
-	int rc = interface ? set_master(link, interface, if_nametoindex(bridge)) : -ENODEV;
-
-	if (rc == 0)
-		return 0;
-	return err_set(err, ERR_FAILED, rc, "cannot put it on bridge %s: %s", bridge,
-		       strerror(-rc));
-}
-
 static int forget(struct rtnetlink *link, const struct description *guest,
 		  const struct device *device, const char *bridge, struct err *err)
 {
@@ -184,11 +172,6 @@ static int for_each_vif(const struct description *guest, bridge_fn *act, struct 
 int bridge_leave_all(const struct description *guest, struct err *err)
 {
 	return for_each_vif(guest, leave, err);
-}
-
-int bridge_join_all(const struct description *guest, struct err *err)
-{
-	return for_each_vif(guest, join, err);
 }
 
 int bridge_forget_macs(const struct description *guest, struct err *err)

@@ -21,8 +21,6 @@ bool bridge_exists(const char *sys_dir, const char *name);
  * was; an interface that is gone, or on no bridge, is fine.
  */
 int bridge_leave_all(const struct description *guest, struct err *err);
-/* Puts them back; fine when they are there. */
-int bridge_join_all(const struct description *guest, struct err *err);
 /*
  * Removes the guest's MACs from every port of their bridges but its own VIFs. A bridge that
  * remembers the guest behind its uplink drops the frames that come from there for the guest.

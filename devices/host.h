@@ -148,7 +148,7 @@ struct host_ops {
 	/*
 	 * Looks at the disks' queues before the guest is suspended: waits until what is
 	 * outstanding can be expected to drain within `drain_ms`, -ETIMEDOUT naming the disk when
-	 * it does not by the deadline.
+	 * it does not by the deadline. Nothing to do when the disks are not watched.
 	 */
 	int (*check_disks)(struct host *host, uint32_t drain_ms, uint64_t deadline_us,
 			   struct err *err);
@@ -174,9 +174,8 @@ struct host_ops {
 			   uint64_t deadline_us, struct err *err);
 	int (*reopen_disks)(struct host *host, const struct description *guest,
 			    uint64_t deadline_us, struct err *err);
-	/* Takes the VIFs off their bridges; puts them back. Idempotent. */
+	/* Takes the VIFs off their bridges: the guest is the target's. Idempotent. */
 	int (*leave_bridges)(struct host *host, const struct description *guest, struct err *err);
-	int (*join_bridges)(struct host *host, const struct description *guest, struct err *err);
 
 	/* ---- target: take over ---- */
 

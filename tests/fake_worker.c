@@ -198,7 +198,9 @@ static int receive_memory(void)
 {
 	char byte = 0, control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct iovec content = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &content, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr message = { .msg_iov = &content,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
 				  .msg_controllen = sizeof(control) };
 	const struct cmsghdr *header;
 	int fd = -1;

@@ -111,7 +111,8 @@ static int send_strange(const char *port, const uint8_t hello[WIRE_HELLO_BYTES])
 
 static int send_bytes(const char *port)
 {
-	uint8_t bytes[WIRE_HELLO_BYTES] = "GET / HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n";
+	uint8_t bytes[WIRE_HELLO_BYTES] =
+		"GET / HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n";
 
 	return send_strange(port, bytes);
 }
@@ -152,8 +153,9 @@ static int send_long_line(const char *path)
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = { [WIRE_CONTROL] = "control", [WIRE_MEMORY] = "memory",
-					     [WIRE_ASK] = "ask" };
+	static const char *const kinds[] = {
+		[WIRE_CONTROL] = "control", [WIRE_MEMORY] = "memory", [WIRE_ASK] = "ask"
+	};
 	const char *mode = argc > 2 ? argv[1] : "";
 
 	for (enum wire_kind kind = WIRE_CONTROL; argc == 5 && kind <= WIRE_ASK; kind++)

@@ -17,23 +17,17 @@
 
 #define WORDS_MAX 8
 
-/* Words of a command line, which cli_parse() takes apart in place. */
-struct line {
-	char text[256];
-	char *words[WORDS_MAX];
-	int count;
-};
-
-/* Splits at blanks. */
-static int parse(struct line *line, const char *text, struct cli_args *args, struct err *err)
+/* Splits at blanks. What is parsed is good until the next line is. */
+static int parse(const char *text, struct cli_args *args, struct err *err)
 {
-	char *rest = line->text;
+	static char line[256];
+	char *rest = line, *words[WORDS_MAX];
+	int count = 0;
 
-	snprintf(line->text, sizeof(line->text), "%s", text);
-	line->count = 0;
-	for (char *word; (word = strsep(&rest, " ")) && line->count < WORDS_MAX;)
-		line->words[line->count++] = word;
-	return cli_parse(cli_verbs, line->count, line->words, args, err);
+	snprintf(line, sizeof(line), "%s", text);
+	for (char *word; (word = strsep(&rest, " ")) && count < WORDS_MAX;)
+		words[count++] = word;
+	return cli_parse(cli_verbs, count, words, args, err);
 }
 
 /* ---- the grammar ---- */
@@ -41,12 +35,11 @@ static int parse(struct line *line, const char *text, struct cli_args *args, str
 static void a_verb_is_followed_by_its_parameters(void **state)
 {
 	struct cli_args args;
-	struct line line;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&line, "vm-migrate vm=g1 host=B downtime-limit-ms=250 --live", &args,
-			       &err), 0);
+	assert_int_equal(parse("vm-migrate vm=g1 host=B downtime-limit-ms=250 --live", &args, &err),
+			 0);
 	assert_string_equal(args.verb->name, "vm-migrate");
 	assert_string_equal(cli_text(&args, "vm"), "g1");
 	assert_string_equal(cli_text(&args, "host"), "B");
@@ -59,23 +52,21 @@ static void a_verb_is_followed_by_its_parameters(void **state)
 static void a_value_keeps_every_equals_sign_after_the_first(void **state)
 {
 	struct cli_args args;
-	struct line line;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&line, "vm-migrate vm=a=b=c host=B", &args, &err), 0);
+	assert_int_equal(parse("vm-migrate vm=a=b=c host=B", &args, &err), 0);
 	assert_string_equal(cli_text(&args, "vm"), "a=b=c");
 }
 
 static void globals_stand_anywhere(void **state)
 {
 	struct cli_args args;
-	struct line line;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&line, "--socket /run/s vm-list --minimal json=true --config=/c",
-			       &args, &err), 0);
+	assert_int_equal(
+		parse("--socket /run/s vm-list --minimal json=true --config=/c", &args, &err), 0);
 	assert_string_equal(args.socket, "/run/s");
 	assert_string_equal(args.config, "/c");
 	assert_true(args.minimal);
@@ -86,13 +77,12 @@ static void globals_stand_anywhere(void **state)
 static void help_takes_a_verb(void **state)
 {
 	struct cli_args args;
-	struct line line;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&line, "help vm-migrate", &args, &err), 0);
+	assert_int_equal(parse("help vm-migrate", &args, &err), 0);
 	assert_string_equal(args.word, "vm-migrate");
-	assert_int_equal(parse(&line, "vm-migrate --help", &args, &err), 0);
+	assert_int_equal(parse("vm-migrate --help", &args, &err), 0);
 	assert_true(args.help);
 }
 
@@ -122,10 +112,9 @@ static void a_mistake_names_the_word_and_the_nearest(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
 		struct cli_args args;
-		struct line line;
 		struct err err;
 
-		assert_int_equal(parse(&line, mistakes[i].line, &args, &err), -EINVAL);
+		assert_int_equal(parse(mistakes[i].line, &args, &err), -EINVAL);
 		assert_int_equal(err.code, ERR_USAGE);
 		assert_non_null(strstr(err.message, mistakes[i].said));
 	}
@@ -134,11 +123,10 @@ static void a_mistake_names_the_word_and_the_nearest(void **state)
 static void what_is_far_from_every_verb_suggests_none(void **state)
 {
 	struct cli_args args;
-	struct line line;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(parse(&line, "frobnicate", &args, &err), -EINVAL);
+	assert_int_equal(parse("frobnicate", &args, &err), -EINVAL);
 	assert_null(strstr(err.message, "did you mean"));
 }
 
@@ -156,7 +144,8 @@ static const struct cli_field task_fields[] = {
 
 static const char tasks[] =
 	"[{\"uuid\": \"5f0c2c1e\", \"names\": {\"label\": \"Async.VM.pool_migrate\","
-	" \"description\": null}, \"status\": \"pending\", \"progress\": 0.450, \"hidden\": [1, 2]},"
+	" \"description\": null}, \"status\": \"pending\", \"progress\": 0.450, \"hidden\": [1, "
+	"2]},"
 	" {\"uuid\": \"a,b\\\\c\", \"names\": {\"label\": \"evil\\u001b[2J\"}}]";
 
 /* What a list prints, to free(). */
@@ -182,19 +171,18 @@ static void a_record_is_laid_out_as_xe_does(void **state)
 	char *text = print_list(NULL, false);
 
 	(void)state;
-	assert_string_equal(text,
-			    "uuid ( RO)                : 5f0c2c1e\n"
-			    "          name-label ( RO): Async.VM.pool_migrate\n"
-			    "    name-description ( RO): \n"
-			    "              status ( RO): pending\n"
-			    "            progress ( RO): 0.450\n"
-			    "\n\n"
-			    "uuid ( RO)                : a,b\\c\n"
-			    "          name-label ( RO): evil?[2J\n"
-			    "    name-description ( RO): \n"
-			    "              status ( RO): \n"
-			    "            progress ( RO): \n"
-			    "\n\n");
+	assert_string_equal(text, "uuid ( RO)                : 5f0c2c1e\n"
+				  "          name-label ( RO): Async.VM.pool_migrate\n"
+				  "    name-description ( RO): \n"
+				  "              status ( RO): pending\n"
+				  "            progress ( RO): 0.450\n"
+				  "\n\n"
+				  "uuid ( RO)                : a,b\\c\n"
+				  "          name-label ( RO): evil?[2J\n"
+				  "    name-description ( RO): \n"
+				  "              status ( RO): \n"
+				  "            progress ( RO): \n"
+				  "\n\n");
 	free(text);
 }
 
@@ -204,7 +192,8 @@ static void params_choose_the_fields_and_their_order(void **state)
 
 	(void)state;
 	assert_ptr_equal(strstr(text, "status ( RO)    : pending\n"
-				      "      uuid ( RO): 5f0c2c1e\n\n\n"), text);
+				      "      uuid ( RO): 5f0c2c1e\n\n\n"),
+			 text);
 	free(text);
 }
 

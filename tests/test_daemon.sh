@@ -104,6 +104,11 @@ status_of() {
 job=5f0c2c1e-7c36-4b67-9d0c-6a1b2f0d9a11
 nonce=00112233445566778899aabbccddeeff
 
+sed 's/^#\([a-z]\)/\1/' "${top_srcdir:?}/agent/xenferry.conf" >"$folder/example"
+mkdir "$folder/example.d"
+printf '[agent]\nsocket = /nowhere/control.sock\n' >"$folder/example.d/socket.conf"
+expect 'the example keeps to the keys there are' 5 '*/nowhere/*' \
+	"$builddir/agent/xenferry" --config "$folder/example" vm-list
 expect 'nobody answers before it runs' 5 '*does not answer on*' ferry vm-list
 start_daemon
 
@@ -151,7 +156,8 @@ expect 'its record stays' 0 cancelled status_of "$slow"
 expect 'a worker that never began has failed' 1 '*killed by signal 9*' migrate crash
 expect 'one that says nonsense has failed' 1 '*ended with status 5*' migrate mute
 expect 'one that had begun is recovered' 1 '*everything was taken back' migrate late-crash
-expect 'a recovery that dies leaves a doubt' 6 '*look for the guest at both hosts*' migrate crash-twice
+expect 'a recovery that dies leaves a doubt' 6 '*look for the guest at both hosts*' \
+	migrate crash-twice
 expect 'a guest in doubt is not moved again' 7 '*already*' \
 	ferry vm-migrate vm=crash-twice host=10.0.0.9 live=true
 

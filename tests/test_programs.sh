@@ -36,7 +36,8 @@ links_only() {
 # A symbol that a program exports replaces a library's own of that name, and libxenguest has many
 # with plain names. What is the C library's (@), a sanitizer's or weak, as its interceptors, may.
 exports_nothing() {
-	! nm -D --defined-only "$builddir/$1" | grep -vE '@| [WV] |san_|sancov|sanitizer|interceptor'
+	! nm -D --defined-only "$builddir/$1" |
+		grep -vE '@| [WV] |san_|sancov|sanitizer|interceptor'
 }
 
 if ! command -v readelf >/dev/null; then

@@ -83,7 +83,9 @@ static void a_request_has_its_method_its_params_and_its_id(void **state)
 
 	(void)state;
 	assert_int_equal(parse("{\"jsonrpc\": \"2.0\", \"id\": 7, \"method\": \"vm.migrate\","
-			       " \"params\": {\"vm\": \"g1\"}}", &request, &err), 0);
+			       " \"params\": {\"vm\": \"g1\"}}",
+			       &request, &err),
+			 0);
 	assert_string_equal(request.method, "vm.migrate");
 	assert_string_equal(json_get_string(request.params, "vm"), "g1");
 	assert_int_equal(request.id.kind, RPC_ID_NUMBER);
@@ -141,7 +143,8 @@ static void an_id_that_is_too_long_is_refused(void **state)
 	struct err err;
 
 	(void)state;
-	snprintf(text, sizeof(text), "{\"jsonrpc\": \"2.0\", \"id\": \"%070d\", \"method\": \"x\"}", 0);
+	snprintf(text, sizeof(text), "{\"jsonrpc\": \"2.0\", \"id\": \"%070d\", \"method\": \"x\"}",
+		 0);
 
 	assert_int_equal(parse(text, &request, &err), RPC_NOT_A_REQUEST);
 	assert_int_equal(request.id.kind, RPC_ID_NONE);

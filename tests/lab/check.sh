@@ -92,7 +92,11 @@ open_tcp() {
 	exec {tcp_in}<&"$in" {tcp_out}>&"$out" {in}<&- {out}>&-
 }
 
-close_tcp() { exec {tcp_in}<&- {tcp_out}>&-; }
+close_tcp() {
+	[ -n "${tcp_in:-}" ] || return 0
+	exec {tcp_in}<&- {tcp_out}>&-
+	tcp_in=
+}
 
 tcp_echoes() {
 	local line question="question $RANDOM"
@@ -109,8 +113,15 @@ guest_runs_at() {
 # start_guest HOST: anew, with a connection open.
 start_guest() {
 	echo "# starting the guest on $1"
+	close_tcp
 	lab_guest_start "$1" || die "the guest did not start"
 	open_tcp
+}
+
+# scene WHAT HOST: what comes next begins with the guest on HOST, whatever went wrong before.
+scene() {
+	echo "# $1 ($((SECONDS / 60)) min)"
+	guest_runs_at "$2" > /dev/null 2>&1 || start_guest "$2"
 }
 
 # migrate FROM TO [PARAMETER…]
@@ -160,10 +171,13 @@ check_refused_at_b() {
 }
 
 check_missing_bridge() {
+	local domid
 	on A 'ip link add xenbr1 type bridge && ip link set xenbr1 up'
 	on A xl create -q /root/idle.cfg
+	domid=$(on A xl domid idle)
+	eventually 60 prints A '^4$' xenstore-read "/local/domain/$domid/device/vif/0/state" || true
 	check_refused "bridge missing at the target" xenbr1 B idle
-	on A 'xl destroy idle; ip link del xenbr1'
+	on A 'xl destroy idle && ip link del xenbr1'
 	check "refused: bridge missing at the target: nothing left on B" clean B
 }
 
@@ -209,6 +223,7 @@ check_survived() {
 }
 
 check_killed_stream() {
+	scene "a program dies" A
 	begin_move "target's stream killed"
 	check "target's stream killed: mid-copy" on B pkill -KILL -x xenferry-stream
 	check "target's stream killed: exit 1 and a sentence" \
@@ -218,6 +233,7 @@ check_killed_stream() {
 
 check_cancel() {
 	local status=0
+	scene "the operator cancels" A
 	begin_move cancel
 	on A xenferry migration-wait uuid="$uuid" 2> /dev/null &
 	check "cancel: is accepted" on A xenferry migration-cancel uuid="$uuid"
@@ -229,6 +245,7 @@ check_cancel() {
 # ---- the scenes ---------------------------------------------------------------------------------
 
 check_refusals() {
+	scene "what must be refused" A
 	check_bad_names
 	check_name_taken
 	check_missing_bridge
@@ -237,6 +254,7 @@ check_refusals() {
 }
 
 check_there_and_back() {
+	scene "there and back" A
 	check "vm-migrate to B: exit 0, prints nothing" migrate A B
 	check_arrival "vm-migrate to B" A B
 	check "xl list -l shows g1" prints B '"name": "g1"' xl list -l g1
@@ -252,6 +270,7 @@ check_there_and_back() {
 }
 
 check_older_plan() {
+	scene "an older plan" A
 	check "plan=xenserver-6.2 to B" migrate A B plan=xenserver-6.2
 	check_arrival "plan=xenserver-6.2 to B" A B
 	check "plan=xenserver-6.2 back to A" migrate B A plan=xenserver-6.2
@@ -260,6 +279,7 @@ check_older_plan() {
 
 check_async() {
 	local uuid
+	scene "without waiting" A
 	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true) || true
 	check "async: migration-list shows it" prints A "$uuid" xenferry migration-list
 	check "async: migration-wait exits 0" on A xenferry migration-wait uuid="$uuid"
@@ -270,6 +290,7 @@ check_async() {
 
 # An arrived guest is xl's to save, restore, shut down and destroy.
 check_xl_afterwards() {
+	scene "xl afterwards" B
 	check "xl save" on B xl save g1 /root/g1.save
 	check "xl restore" on B 'xl restore /root/g1.save && rm /root/g1.save'
 	check_arrival "xl save and restore" A B
@@ -295,7 +316,7 @@ at_most() {
 }
 
 check_bench() {
-	echo "# measuring"
+	echo "# measuring ($((SECONDS / 60)) min)"
 	lab_guest_start A || die "the guest did not start"
 	check "bench: every migration completes, no disk check fails" bench_into "$LAB/bench.json"
 	sed 's/^/# /' "$RUN/results" || true
@@ -318,7 +339,6 @@ check_lab() {
 	trap finish EXIT
 	lab_up --hosts 2
 	lab_install "$1"
-	start_guest A
 	check_refusals
 	check_there_and_back
 	check_killed_stream

@@ -396,7 +396,8 @@ int meet_hear_abort(struct migration *m, struct err *err)
 static int send_aborted(struct link *link, enum sync_point point, const void *payload, size_t size,
 			uint64_t deadline_us, struct err *err)
 {
-	return link->ops->send(link, WIRE_ABORTED, (uint16_t)point, payload, size, deadline_us, err);
+	return link->ops->send(link, WIRE_ABORTED, (uint16_t)point, payload, size, deadline_us,
+			       err);
 }
 
 void meet_after_abort(struct migration *m)

@@ -78,7 +78,8 @@ static size_t last_row_to_undo(const struct migration *m, const struct journal_s
 static int undo(struct work *work, const struct journal_state *state, struct err *err)
 {
 	struct migration *m = &work->migration;
-	struct journal_entry never = { .event = JOURNAL_NEVER }, undone = { .event = JOURNAL_UNDONE };
+	const struct journal_entry never = { .event = JOURNAL_NEVER };
+	const struct journal_entry undone = { .event = JOURNAL_UNDONE };
 	int rc = 0;
 
 	if (m->side == SIDE_TARGET)

@@ -52,6 +52,14 @@ static void announce_row(struct migration *m, const struct step *step, enum phas
 		migration_publish(m, news);
 }
 
+/* A refusal speaks for itself, and the peer has said where it was. */
+static int say_where(int rc, const char *where, struct err *err)
+{
+	bool refusal = err_exit_status(err->code) == err_exit_status(ERR_REFUSED);
+
+	return refusal || rc == -ECONNABORTED ? rc : err_prefix(err, rc, "%s", where);
+}
+
 static int run_step(struct migration *m, struct err *err)
 {
 	const struct step *step = m->plan->rows[m->row].step;
@@ -70,7 +78,7 @@ static int run_step(struct migration *m, struct err *err)
 	record_step_start(m->record, step, m->side, phase, clock_now_us(m->clock));
 	rc = step->run[m->side](m, err);
 	record_step_end(m->record, step, m->side, clock_now_us(m->clock));
-	return rc < 0 ? err_prefix(err, rc, "%s", step->name) : 0;
+	return rc < 0 ? say_where(rc, step->name, err) : 0;
 }
 
 /* The peer's steps since we last met, but for the copy, in which both take part. */
@@ -99,7 +107,7 @@ static int meet_after_row(struct migration *m, struct err *err)
 	if (point == SYNC_NONE || !m->link)
 		return 0;
 	rc = meet(m, point, meet_deadline_us(m), err);
-	return rc < 0 ? err_prefix(err, rc, "%s %s", sync_label(point), sync_name(point)) : 0;
+	return rc < 0 ? say_where(rc, sync_label(point), err) : 0;
 }
 
 int plan_undo(struct migration *m, size_t last, struct err *err)

@@ -115,20 +115,15 @@ int journal_open(const char *folder, const struct clock *clock, struct journal *
 	return 0;
 }
 
-static void note_event(struct journal_state *state, enum journal_event event,
-		       const struct json_value *line)
+void journal_note(struct journal_state *state, const struct journal_entry *entry)
 {
-	const char *text = json_get_string(line, "text");
-
-	switch (event) {
+	switch (entry->event) {
 	case JOURNAL_BEGIN:
 		state->begun = true;
-		snprintf(state->plan, sizeof(state->plan), "%s", text ? text : "");
+		snprintf(state->plan, sizeof(state->plan), "%s", entry->text);
 		break;
 	case JOURNAL_STEP:
-	case JOURNAL_STEP_BLACKOUT:
-		state->row = (uint32_t)json_get_integer(line, "row", 0);
-		break;
+	case JOURNAL_STEP_BLACKOUT: state->row = entry->row; break;
 	case JOURNAL_RELEASED: state->released = true; break;
 	case JOURNAL_TAKEN_BACK: state->released = false; break;
 	case JOURNAL_TAKEN: state->taken = true; break;
@@ -142,11 +137,13 @@ static void note_event(struct journal_state *state, enum journal_event event,
 static void note_line(struct journal_state *state, const char *text, size_t size)
 {
 	CLEANUP_JSON_VALUE struct json_value *line = json_parse(text, size, NULL);
-	const char *word = json_get_string(line, "event");
+	const char *word = json_get_string(line, "event"), *said = json_get_string(line, "text");
+	struct journal_entry entry = { .row = (uint32_t)json_get_integer(line, "row", 0) };
 
-	for (enum journal_event event = 0; word && event < JOURNAL_EVENTS; event++)
-		if (strcmp(word, events[event].word) == 0)
-			note_event(state, event, line);
+	snprintf(entry.text, sizeof(entry.text), "%s", said ? said : "");
+	for (entry.event = 0; word && entry.event < JOURNAL_EVENTS; entry.event++)
+		if (strcmp(word, events[entry.event].word) == 0)
+			journal_note(state, &entry);
 }
 
 int journal_read(const char *folder, struct journal_state *state, struct err *err)

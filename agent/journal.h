@@ -48,7 +48,10 @@ struct journal_entry {
 struct journal;
 
 struct journal_ops {
-	/* 0, or -errno with `err`; durable when its row says so. [blackout] */
+	/*
+	 * 0, or -errno with `err`, and then the line is not there; durable when its row says so.
+	 * [blackout]
+	 */
 	int (*append)(struct journal *journal, const struct journal_entry *entry,
 		      struct err *err);
 	/* Keeps `bytes` beside the journal as the guest's encoded description; durable. */
@@ -69,9 +72,11 @@ int journal_open(const char *folder, const struct clock *clock, struct journal *
 struct journal_state {
 	bool begun, released, taken, never, undone, done;
 	uint32_t row;    /* the last that was started */
-	char plan[64];
+	char plan[128]; /* as the BEGIN line's text */
 };
 
+/* What one more line changes. */
+void journal_note(struct journal_state *state, const struct journal_entry *entry);
 /* Reads `<folder>/journal`; -ENOENT when there is none. */
 int journal_read(const char *folder, struct journal_state *state, struct err *err);
 /* The description that keep_guest() kept; -ENOENT when there is none. Free *bytes. */

@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
+#include "recover.h"
 #include "uuid.h"
 
 #define WELCOME_MS 5000
@@ -81,9 +82,7 @@ static enum outcome outcome_of(const struct job *job)
 
 	if (journal_read(job->folder, &state, NULL) < 0)
 		return OUTCOME_UNDECIDED;
-	if (state.taken)
-		return OUTCOME_TAKEN;
-	return state.never ? OUTCOME_NEVER : OUTCOME_UNDECIDED;
+	return recover_outcome(&state);
 }
 
 static int answer(const struct config *config, char **arguments, struct err *err)

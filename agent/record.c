@@ -27,6 +27,20 @@ bool status_is_final(enum status status)
 	return statuses[status].final;
 }
 
+enum status record_status_after(int rc, const struct err *err)
+{
+	bool refused = err_exit_status(err->code) == err_exit_status(ERR_REFUSED);
+
+	if (rc == 0)
+		return STATUS_COMPLETED;
+	switch (err->code) {
+	case ERR_CANCELLED: return STATUS_CANCELLED;
+	case ERR_IN_DOUBT: return STATUS_IN_DOUBT;
+	case ERR_LOST: return STATUS_LOST;
+	default: return refused ? STATUS_REFUSED : STATUS_FAILED;
+	}
+}
+
 void record_step_start(struct record *record, const struct step *step, enum side side,
 		       enum phase phase, uint64_t now_us)
 {

@@ -39,6 +39,8 @@ enum status {
 
 const char *status_word(enum status status);
 bool status_is_final(enum status status);
+/* How a migration stands whose worker ended with `rc` and `err`. */
+enum status record_status_after(int rc, const struct err *err);
 
 /* A step as it went, in microseconds of this host's clock. */
 struct step_stamp {

@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "journal.h"
-#include "log.h"
-#include "peer.h"
 #include "runner.h"
 
 struct search {
@@ -26,45 +22,19 @@ static int match_uuid(const struct guest_summary *guest, void *data)
 }
 
 /* The guest as it was described, with the domid that it has on this host now (0: none). */
-static int read_guest(struct work *work, struct err *err)
+static int find_guest(struct migration *m, const void *bytes, size_t size, struct err *err)
 {
-	struct migration *m = &work->migration;
 	struct search search = { .domid = 0 };
-	CLEANUP_FREE uint8_t *bytes = NULL;
-	size_t size = 0;
-	int rc = journal_read_guest(work->job.folder, &bytes, &size, err);
+	int rc = description_decode(&m->guest, bytes, size, err);
 
-	if (rc == 0)
-		rc = description_decode(&m->guest, bytes, size, err);
 	if (rc < 0)
 		return rc;
 	search.uuid = m->guest.uuid;
 	rc = m->host->ops->list(m->host, match_uuid, &search, err);
 	m->guest.domid = search.domid;
-	snprintf(work->record.guest_uuid, sizeof(work->record.guest_uuid), "%s",
-		 m->guest.uuid);
-	snprintf(work->record.guest_name, sizeof(work->record.guest_name), "%s",
-		 m->guest.name);
+	snprintf(m->record->guest_uuid, sizeof(m->record->guest_uuid), "%s", m->guest.uuid);
+	snprintf(m->record->guest_name, sizeof(m->record->guest_name), "%s", m->guest.name);
 	return rc;
-}
-
-static int prepare(struct work *work, struct journal_state *state, struct err *err)
-{
-	struct migration *m = &work->migration;
-	int rc = job_read_note(&work->job, &work->note, err);
-
-	if (rc == 0)
-		rc = journal_read(work->job.folder, state, err);
-	if (rc < 0)
-		return rc;
-	m->side = work->note.side;
-	work->record.side = m->side;
-	m->plan = plan_find(state->plan);
-	if (!m->plan || state->row >= plan_count(m->plan))
-		return err_set(err, ERR_FAILED, -EINVAL, "the journal's plan '%s' is not known",
-			       state->plan);
-	work->record.plan = m->plan;
-	return worker_open_host(work, err);
 }
 
 /* In the blackout the journal may lag: undo all of it, for undos accept what was not begun. */
@@ -75,9 +45,8 @@ static size_t last_row_to_undo(const struct migration *m, const struct journal_s
 	return plan_phase(m->plan, state->row) >= PHASE_BLACKOUT ? released : state->row;
 }
 
-static int undo(struct work *work, const struct journal_state *state, struct err *err)
+static int undo(struct migration *m, const struct journal_state *state, struct err *err)
 {
-	struct migration *m = &work->migration;
 	const struct journal_entry never = { .event = JOURNAL_NEVER };
 	const struct journal_entry undone = { .event = JOURNAL_UNDONE };
 	int rc = 0;
@@ -95,41 +64,41 @@ static int undo(struct work *work, const struct journal_state *state, struct err
 		       m->plan->rows[state->row].step->name);
 }
 
-static int go_on(struct work *work, const struct journal_state *state, struct err *err)
+static int go_on(struct migration *m, const struct journal_state *state, struct err *err)
 {
-	struct migration *m = &work->migration;
 	size_t committed = plan_row_at(m->plan, SYNC_SP3);
 
 	m->taken = true;
-	work->record.sync_point = SYNC_SP3;
+	m->record->sync_point = SYNC_SP3;
 	return plan_run(m, state->row > committed ? state->row : committed + 1, err);
 }
 
-int recover_job(struct work *work, struct err *err)
+int recover_run(struct migration *m, const struct journal_state *state, const void *guest_bytes,
+		size_t guest_size, struct err *err)
 {
-	struct migration *m = &work->migration;
-	struct journal_state state;
-	struct peer_tcp peer;
-	int rc = prepare(work, &state, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	if (state.done || state.undone)
-		return state.done ? 0 : err_set(err, ERR_FAILED, -ECANCELED,
-						"the migration failed and was taken back");
-	rc = read_guest(work, err);
-	if (rc == -ENOENT) /* the journal's next line was to describe it: nothing was touched */
+	if (state->done || state->undone)
+		return state->done ? 0 : err_set(err, ERR_FAILED, -ECANCELED,
+						 "the migration failed and was taken back");
+	if (!guest_bytes) /* the journal's next line was to describe it */
 		return err_set(err, ERR_FAILED, -ECANCELED,
 			       "the worker died before anything was touched");
+	rc = find_guest(m, guest_bytes, guest_size, err);
 	if (rc < 0)
 		return rc;
-	peer_source_init(&peer, &clock_system, &work->job, &work->note);
-	m->peer = &peer.peer;
 	if (m->side == SIDE_TARGET)
-		return state.taken ? go_on(work, &state, err) : undo(work, &state, err);
-	if (!state.released)
-		return undo(work, &state, err);
+		return state->taken ? go_on(m, state, err) : undo(m, state, err);
+	if (!state->released)
+		return undo(m, state, err);
 	rc = plan_resolve_doubt(m, UINT64_MAX, err);
-	return rc == 0 ? go_on(work, &state, err) :
-	       rc == -ECONNABORTED ? undo(work, &state, err) : rc;
+	return rc == 0 ? go_on(m, state, err) :
+	       rc == -ECONNABORTED ? undo(m, state, err) : rc;
+}
+
+enum outcome recover_outcome(const struct journal_state *state)
+{
+	if (state->taken)
+		return OUTCOME_TAKEN;
+	return state->never ? OUTCOME_NEVER : OUTCOME_UNDECIDED;
 }

@@ -37,14 +37,15 @@ static enum status status_in(enum phase phase)
 }
 
 /*
- * Tells people which row starts. In the blackout nobody is told, for it would cost the guest time;
- * the row that suspends is announced while the guest still runs.
+ * Tells people which row starts. From the suspend until the guest is back on the network nobody is
+ * told, for it would cost the guest time; only the source tells of its suspending, while the guest
+ * still runs.
  */
 static void announce_row(struct migration *m, const struct step *step, enum phase phase)
 {
-	bool quiet = phase >= PHASE_BLACKOUT && !(step->traits & STEP_SUSPENDS) &&
-		     !m->record->running_us;
-	bool news = m->record->status != status_in(phase);
+	bool suspends = m->side == SIDE_SOURCE && step->traits & STEP_SUSPENDS;
+	bool quiet = phase >= PHASE_BLACKOUT && phase <= PHASE_RUN && !suspends;
+	bool news = phase < PHASE_BLACKOUT && m->record->status != status_in(phase);
 
 	m->record->phase = phase;
 	m->record->status = status_in(phase);

@@ -11,8 +11,8 @@
 #include "migration.h"
 
 #define OPEN_MEMORY_MS 40000   /* until the source opens the memory connection */
-#define POLL_NETWORK_US 50000  /* leaves the CPU to the guest */
-#define ANNOUNCE_AGAIN_MIN_US 50000
+#define POLL_NETWORK_US 100000 /* leaves the CPU to the guest */
+#define ANNOUNCE_AGAIN_MIN_US 100000
 
 #define BOTH_KINDS (1u << DEVICE_VBD | 1u << DEVICE_VIF)
 

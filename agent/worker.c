@@ -18,7 +18,6 @@
 #include "meet.h"
 #include "migration.h"
 #include "peer.h"
-#include "recover.h"
 #include "runner.h"
 #include "uuid.h"
 #include "worker.h"
@@ -66,24 +65,12 @@ int worker_open_host(struct work *work, struct err *err)
 	return host_xen_open(&clock_system, stream_program, &work->migration.host, err);
 }
 
-static enum status status_for(const struct err *err)
-{
-	switch (err->code) {
-	case ERR_CANCELLED: return STATUS_CANCELLED;
-	case ERR_IN_DOUBT: return STATUS_IN_DOUBT;
-	case ERR_LOST: return STATUS_LOST;
-	default:
-		return err_exit_status(err->code) == err_exit_status(ERR_REFUSED) ? STATUS_REFUSED :
-										    STATUS_FAILED;
-	}
-}
-
 int worker_finish(struct work *work, int rc, const struct err *err)
 {
 	struct record *record = &work->record;
 
 	record->ended_us = clock_now_us(&clock_system);
-	record->status = rc == 0 ? STATUS_COMPLETED : status_for(err);
+	record->status = record_status_after(rc, err);
 	if (rc < 0) {
 		record->error = *err;
 		log_error("job %s (%s): %s", record->uuid, side_name(record->side), err->message);

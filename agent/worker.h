@@ -27,6 +27,9 @@ int worker_open_host(struct work *work, struct err *err);
 int worker_finish(struct work *work, int rc, const struct err *err);
 void worker_close(struct work *work);
 
+/* The mode that settles a job whose worker died (recover_job.c); as recover_run(). */
+int recover_job(struct work *work, struct err *err);
+
 /* The modes that look and answer (look.c): arguments as in the table in worker.c; exit statuses. */
 int run_ask(const struct config *config, char **arguments);
 int run_list(const struct config *config, char **arguments);

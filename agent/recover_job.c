@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The mode of xenferry-worker that settles a job whose worker died: reads its folder, for
+ * recover.c.
+ */
+#include "worker.h"
+
+#include <errno.h>
+
+#include "cleanup.h"
+#include "journal.h"
+#include "peer.h"
+#include "recover.h"
+
+static int prepare(struct work *work, struct journal_state *state, struct err *err)
+{
+	struct migration *m = &work->migration;
+	int rc = job_read_note(&work->job, &work->note, err);
+
+	if (rc == 0)
+		rc = journal_read(work->job.folder, state, err);
+	if (rc < 0)
+		return rc;
+	m->side = work->note.side;
+	work->record.side = m->side;
+	m->plan = plan_find(state->plan);
+	if (!m->plan || state->row >= plan_count(m->plan))
+		return err_set(err, ERR_FAILED, -EINVAL, "the journal's plan '%s' is not known",
+			       state->plan);
+	work->record.plan = m->plan;
+	return worker_open_host(work, err);
+}
+
+int recover_job(struct work *work, struct err *err)
+{
+	CLEANUP_FREE uint8_t *guest = NULL;
+	struct journal_state state;
+	struct peer_tcp peer;
+	size_t size = 0;
+	int rc = prepare(work, &state, err);
+
+	if (rc < 0)
+		return rc;
+	rc = journal_read_guest(work->job.folder, &guest, &size, err);
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	peer_source_init(&peer, &clock_system, &work->job, &work->note);
+	work->migration.peer = &peer.peer;
+	return recover_run(&work->migration, &state, guest, size, err);
+}

@@ -42,10 +42,19 @@ static int sync_folder(const char *folder)
 	return fd >= 0 && fsync(fd) == 0 ? 0 : -errno;
 }
 
+/* What could not be written must not stand there either, nor spoil the next line. */
+static int take_back(const struct journal_file *file, off_t end, int rc)
+{
+	if (end >= 0)
+		(void)!ftruncate(file->fd, end);
+	return rc;
+}
+
 static int file_append(struct journal *journal, const struct journal_entry *entry, struct err *err)
 {
 	struct journal_file *file = (struct journal_file *)journal;
 	char line[JOURNAL_LINE_MAX];
+	off_t end = lseek(file->fd, 0, SEEK_END);
 	int length;
 
 	assert(entry->event < JOURNAL_EVENTS);
@@ -55,10 +64,11 @@ static int file_append(struct journal *journal, const struct journal_entry *entr
 			  clock_wall_s(file->clock), events[entry->event].word, entry->row,
 			  entry->text);
 	assert(length > 0 && (size_t)length < sizeof(line));
+	errno = ENOSPC; /* of a line that was written in part */
 	if (write(file->fd, line, (size_t)length) != length)
-		return err_errno(err, "write the journal");
+		return take_back(file, end, err_errno(err, "write the journal"));
 	if (events[entry->event].durable && fdatasync(file->fd) < 0)
-		return err_errno(err, "make the journal durable");
+		return take_back(file, end, err_errno(err, "make the journal durable"));
 	return 0;
 }
 
@@ -93,6 +103,18 @@ static const struct journal_ops file_ops = {
 	.close = file_close,
 };
 
+/* A crash may have left part of a line: it never was one, and the next must not make it one. */
+static int cut_torn_line(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END), whole = end;
+	char last;
+
+	for (; whole > 0; whole--)
+		if (pread(fd, &last, 1, whole - 1) != 1 || last == '\n')
+			break;
+	return whole == end ? 0 : ftruncate(fd, whole);
+}
+
 int journal_open(const char *folder, const struct clock *clock, struct journal **journal,
 		 struct err *err)
 {
@@ -104,12 +126,12 @@ int journal_open(const char *folder, const struct clock *clock, struct journal *
 	*file = (struct journal_file){ .journal = { &file_ops }, .clock = clock };
 	snprintf(file->folder, sizeof(file->folder), "%s", folder);
 	snprintf(path, sizeof(path), "%s/journal", file->folder);
-	file->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	file->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (file->fd < 0)
 		return err_errno(err, "open %s", path);
-	if (sync_folder(folder) < 0) {
+	if (cut_torn_line(file->fd) < 0 || sync_folder(folder) < 0) {
 		close(file->fd);
-		return err_errno(err, "sync %s", folder);
+		return err_errno(err, "open %s", path);
 	}
 	*journal = &steal(file)->journal;
 	return 0;
@@ -162,6 +184,8 @@ int journal_read(const char *folder, struct journal_state *state, struct err *er
 		if (length > 0 && line[length - 1] == '\n') /* else torn: it was not durable */
 			note_line(state, line, length);
 	}
+	if (fdatasync(fileno(file)) < 0) /* who reads acts on it: it must be there tomorrow */
+		return err_errno(err, "make %s durable", path);
 	return 0;
 }
 

@@ -45,20 +45,36 @@ static size_t last_row_to_undo(const struct migration *m, const struct journal_s
 	return plan_phase(m->plan, state->row) >= PHASE_BLACKOUT ? released : state->row;
 }
 
+/* What has to be done and was not: nobody may take the job for settled. */
+static int unsettled(int rc, struct err *err)
+{
+	if (err->code != ERR_LOST)
+		err->code = ERR_IN_DOUBT;
+	return err_prefix(err, rc, "the job has to be recovered again");
+}
+
+static int gone(const struct migration *m, struct err *err)
+{
+	return err_set(err, ERR_LOST, -ENOENT,
+		       "guest %s is not on this host any more: the host was reset, or something "
+		       "else destroyed it; start it again", m->guest.name);
+}
+
 static int undo(struct migration *m, const struct journal_state *state, struct err *err)
 {
-	const struct journal_entry never = { .event = JOURNAL_NEVER };
 	const struct journal_entry undone = { .event = JOURNAL_UNDONE };
+	bool lost = m->side == SIDE_SOURCE && m->guest.domid == 0;
 	int rc = 0;
 
 	if (m->side == SIDE_TARGET)
-		rc = m->journal->ops->append(m->journal, &never, err);
-	if (rc == 0)
+		rc = plan_note_never(m, err);
+	if (rc == 0 && !lost)
 		rc = plan_undo(m, last_row_to_undo(m, state), err);
-	if (rc == 0)
-		rc = m->journal->ops->append(m->journal, &undone, err);
 	if (rc < 0)
-		return rc;
+		return unsettled(rc, err);
+	(void)m->journal->ops->append(m->journal, &undone, err);
+	if (lost)
+		return gone(m, err);
 	return err_set(err, ERR_FAILED, -ECANCELED,
 		       "the worker died in %s and everything was taken back",
 		       m->plan->rows[state->row].step->name);
@@ -67,10 +83,15 @@ static int undo(struct migration *m, const struct journal_state *state, struct e
 static int go_on(struct migration *m, const struct journal_state *state, struct err *err)
 {
 	size_t committed = plan_row_at(m->plan, SYNC_SP3);
+	size_t first = state->row > committed ? state->row : committed + 1;
 
+	if (m->guest.domid == 0 && m->side == SIDE_TARGET)
+		return gone(m, err);
+	if (m->guest.domid == 0) /* torn down */
+		first = plan_count(m->plan);
 	m->taken = true;
 	m->record->sync_point = SYNC_SP3;
-	return plan_run(m, state->row > committed ? state->row : committed + 1, err);
+	return plan_run(m, first, err);
 }
 
 int recover_run(struct migration *m, const struct journal_state *state, const void *guest_bytes,
@@ -86,7 +107,7 @@ int recover_run(struct migration *m, const struct journal_state *state, const vo
 			       "the worker died before anything was touched");
 	rc = find_guest(m, guest_bytes, guest_size, err);
 	if (rc < 0)
-		return rc;
+		return unsettled(rc, err);
 	if (m->side == SIDE_TARGET)
 		return state->taken ? go_on(m, state, err) : undo(m, state, err);
 	if (!state->released)

@@ -14,8 +14,9 @@
 #include "meet.h"
 
 #define MEET_MARGIN_MS 10000       /* beyond the time that the peer's steps may take */
-#define FORWARD_TRIES 3            /* of a step after commit */
-#define FORWARD_PAUSE_MS 1000
+#define TRIES 3                    /* of what has to be done: an undo, a step after commit */
+#define TRY_AGAIN_US 1000000
+#define UNDO_MS 60000              /* at least, for one undo */
 #define ASK_TIMEOUT_MS 5000        /* one question to the target's agent */
 #define ASK_PAUSE_MIN_MS 200
 #define ASK_PAUSE_MAX_MS 10000
@@ -27,6 +28,18 @@ static int note(struct migration *m, enum journal_event event, const char *text,
 
 	strncpy(entry.text, text, sizeof(entry.text) - 1);
 	return m->journal->ops->append(m->journal, &entry, err);
+}
+
+int plan_note_never(struct migration *m, struct err *err)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned tries = 0; rc < 0 && tries < TRIES; tries++) {
+		if (tries > 0)
+			clock_sleep_us(m->clock, TRY_AGAIN_US);
+		rc = note(m, JOURNAL_NEVER, "", err);
+	}
+	return rc;
 }
 
 static enum status status_in(enum phase phase)
@@ -111,6 +124,20 @@ static int meet_after_row(struct migration *m, struct err *err)
 	return rc < 0 ? say_where(rc, sync_label(point), err) : 0;
 }
 
+static int undo_step(struct migration *m, const struct step *step, struct err *err)
+{
+	uint32_t timeout_ms = step->timeout_ms < UNDO_MS ? UNDO_MS : step->timeout_ms;
+	int rc = -EAGAIN;
+
+	for (unsigned tries = 0; rc < 0 && tries < TRIES; tries++) {
+		if (tries > 0)
+			clock_sleep_us(m->clock, TRY_AGAIN_US);
+		m->deadline_us = clock_after_ms(m->clock, timeout_ms);
+		rc = step->undo[m->side](m, err);
+	}
+	return rc;
+}
+
 int plan_undo(struct migration *m, size_t last, struct err *err)
 {
 	int first_rc = 0;
@@ -119,13 +146,8 @@ int plan_undo(struct migration *m, size_t last, struct err *err)
 	for (size_t row = last + 1; row-- > 0;) {
 		const struct step *step = m->plan->rows[row].step;
 		struct err why = { ERR_NONE, "" };
-		int rc;
+		int rc = step->undo[m->side] ? undo_step(m, step, &why) : 0;
 
-		if (!step->undo[m->side])
-			continue;
-		m->deadline_us = clock_after_ms(m->clock, step->timeout_ms < 60000 ?
-							  60000 : step->timeout_ms);
-		rc = step->undo[m->side](m, &why);
 		if (rc == 0)
 			continue;
 		log_error("job %s: undo of %s: %s", m->record->uuid, step->name, why.message);
@@ -161,7 +183,7 @@ static int give_up(struct migration *m, int rc, struct err *err)
 
 	settle_code(m, rc, err);
 	if (m->side == SIDE_TARGET) {
-		(void)note(m, JOURNAL_NEVER, "", NULL);
+		(void)plan_note_never(m, NULL);
 		if (!peer_knows)
 			link_send_abort(m->link, m->clock, err);
 	}
@@ -242,9 +264,9 @@ static int go_forward(struct migration *m, struct err *err)
 	struct err why = { ERR_NONE, "" };
 	int rc = -EAGAIN;
 
-	for (unsigned tries = 0; rc < 0 && tries < FORWARD_TRIES; tries++) {
+	for (unsigned tries = 0; rc < 0 && tries < TRIES; tries++) {
 		if (tries > 0)
-			clock_sleep_us(m->clock, FORWARD_PAUSE_MS * 1000);
+			clock_sleep_us(m->clock, TRY_AGAIN_US);
 		rc = run_step(m, &why);
 	}
 	if (rc < 0 && m->side == SIDE_TARGET &&
@@ -293,11 +315,12 @@ static int run_row(struct migration *m, struct err *err)
 
 int plan_run(struct migration *m, size_t first, struct err *err)
 {
+	struct err why = { ERR_NONE, "" };
 	int rc = 0;
 
 	for (m->row = first; rc == 0 && m->plan->rows[m->row].step; m->row++)
 		rc = run_row(m, err);
-	if (rc == 0)
-		rc = note(m, JOURNAL_DONE, "", err);
+	if (rc == 0 && note(m, JOURNAL_DONE, "", &why) < 0) /* it is done all the same */
+		log_warning("job %s: %s", m->record->uuid, why.message);
 	return rc;
 }

@@ -17,10 +17,13 @@
 int plan_run(struct migration *migration, size_t first, struct err *err);
 
 /*
- * Undoes this side from row `last` back to the first, the failed row included. Goes on after an
- * undo that fails, and returns the first such failure.
+ * Undoes this side from row `last` back to the first, the failed row included. Tries an undo that
+ * fails again, then goes on, and returns the first such failure.
  */
 int plan_undo(struct migration *migration, size_t last, struct err *err);
+
+/* Target: makes durable that it never will run the guest; tries more than once. */
+int plan_note_never(struct migration *migration, struct err *err);
 
 /*
  * Source, after SP3 and without an answer: asks until the target says taken (goes forward and

@@ -164,25 +164,31 @@ int source_resume(struct migration *m, struct err *err)
 	return 0;
 }
 
+/*
+ * The peer may speak before our own child has ended: SP2, which is heard at its point, or that it
+ * gives up. Then its child goes, and ours fails.
+ */
 int source_finish_copy(struct migration *m, struct err *err)
 {
-	for (;;) {
-		struct stream_event event;
-		int rc = m->host->ops->stream_next(m->host, m->link->ops->fd(m->link),
+	int peer_fd = m->link->ops->fd(m->link);
+	bool peer_spoke = false;
+	struct stream_event event;
+
+	do {
+		int rc = m->host->ops->stream_next(m->host, peer_spoke ? -1 : peer_fd,
 						   m->deadline_us, false, &event, err);
 
 		if (rc < 0)
 			return rc;
 		m->record->wire_bytes = event.wire_bytes;
 		m->record->transferred_bytes = event.wire_bytes;
-		if (event.kind == STREAM_PEER)
-			return meet_hear_abort(m, err);
-		if (event.kind == STREAM_FINISHED && !event.ok)
-			return err_set(err, ERR_FAILED, -EIO, "sending the last pages failed: %s",
-				       event.message);
-		if (event.kind == STREAM_FINISHED)
-			break;
-	}
+		peer_spoke |= event.kind == STREAM_PEER;
+	} while (event.kind != STREAM_FINISHED);
+	if (!event.ok && peer_spoke)
+		return meet_hear_abort(m, err);
+	if (!event.ok)
+		return err_set(err, ERR_FAILED, -EIO, "sending the last pages failed: %s",
+			       event.message);
 	m->record->remaining_bytes = 0;
 	m->record->eta_ms = 0;
 	return 0;

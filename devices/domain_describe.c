@@ -67,14 +67,20 @@ int domain_check_movable(const xc_domaininfo_t *info, uint32_t capabilities, con
 	return 0;
 }
 
-/* What the guest says of itself: it may lie, and then the suspend is not acknowledged. */
+/*
+ * What the guest says of itself: it may lie, and then the suspend is not acknowledged. Linux says it
+ * when it boots, and not again: of a guest that has moved before, silence means nothing.
+ */
 static int check_suspends(struct store *store, uint32_t domid, const char *name, struct err *err)
 {
-	if (store_read_integer(store, 0, "/local/domain/%u/control/feature-suspend", domid) == 1)
+	CLEANUP_FREE char *says =
+		store_read(store, "/local/domain/%u/control/feature-suspend", domid);
+
+	if (!says || !*says || strcmp(says, "1") == 0)
 		return 0;
 	return err_set(err, ERR_REFUSED, -EPERM,
-		       "guest %s does not say that it can suspend (control/feature-suspend); is "
-		       "it still booting? Linux needs CONFIG_HIBERNATE_CALLBACKS", name);
+		       "guest %s says that it cannot suspend (control/feature-suspend); Linux "
+		       "needs CONFIG_HIBERNATE_CALLBACKS", name);
 }
 
 /* ---- what it is ---- */

@@ -121,6 +121,8 @@ static void put_skeleton(struct writer *writer, const struct description *guest,
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		make(writer, directories[i].access, "/local/domain/%u/%s", writer->domid,
 		     directories[i].path);
+	/* the source has looked; Linux says it at boot alone, and would never move again */
+	put_own(writer, "control/feature-suspend", "1");
 	put_own(writer, "control/platform-feature-multiprocessor-suspend", "1");
 	put_own(writer, "control/platform-feature-xs_reset_watches", "1");
 	put_own_number(writer, "memory/static-max", guest->static_max_kib);

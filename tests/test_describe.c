@@ -180,12 +180,22 @@ static void a_guest_that_cannot_move_is_refused_and_told_why(void **state)
 	}
 }
 
-static void a_guest_that_does_not_say_it_can_suspend_is_refused(void **state)
+static void a_guest_that_has_moved_and_says_nothing_may_move_again(void **state)
 {
 	struct domain_fixture *f = *state;
 
 	domain_fixture_add(f, 7, UUID_1, "g1");
-	store_remove(f->store, "/local/domain/7/control/feature-suspend");
+	store_write(f->store, "", "/local/domain/7/control/feature-suspend");
+
+	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->err), 0);
+}
+
+static void a_guest_that_says_it_cannot_suspend_is_refused(void **state)
+{
+	struct domain_fixture *f = *state;
+
+	domain_fixture_add(f, 7, UUID_1, "g1");
+	store_write(f->store, "0", "/local/domain/7/control/feature-suspend");
 
 	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->err),
 			 -EPERM);
@@ -328,7 +338,8 @@ int main(void)
 		TEST(a_uuid_survives_both_ways),
 		TEST(a_description_has_what_xen_and_dom0_say),
 		TEST(a_guest_that_cannot_move_is_refused_and_told_why),
-		TEST(a_guest_that_does_not_say_it_can_suspend_is_refused),
+		TEST(a_guest_that_has_moved_and_says_nothing_may_move_again),
+		TEST(a_guest_that_says_it_cannot_suspend_is_refused),
 		TEST(a_host_with_room_has_no_reason),
 		TEST(memory_counts_to_the_page_and_is_told_in_mib),
 		TEST(a_ballooned_guest_claims_what_it_may_take_meanwhile),

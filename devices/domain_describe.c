@@ -68,8 +68,8 @@ int domain_check_movable(const xc_domaininfo_t *info, uint32_t capabilities, con
 }
 
 /*
- * What the guest says of itself: it may lie, and then the suspend is not acknowledged. Linux says it
- * when it boots, and not again: of a guest that has moved before, silence means nothing.
+ * What the guest says of itself: it may lie, and then the suspend is not acknowledged. Linux says
+ * it when it boots, and not again: of a guest that has moved before, silence means nothing.
  */
 static int check_suspends(struct store *store, uint32_t domid, const char *name, struct err *err)
 {

@@ -167,6 +167,31 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 
 /* ---- resuming ---- */
 
+/*
+ * A guest that is to reconnect registers its watches anew and waits for what they say first.
+ * xenstored has to have forgotten the old ones: it does when a domain is introduced once more.
+ */
+static int introduce_again(struct store *store, const struct description *guest, struct err *err)
+{
+	int64_t port = store_read_integer(store, 0, "/local/domain/%u/store/port", guest->domid);
+	int rc = port > 0 && port <= UINT32_MAX ?
+			 store->ops->introduce(store, guest->domid, guest->store_pfn,
+					       (uint32_t)port) : -ENOENT;
+
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "introduce guest %s to xenstored again: %s",
+			       guest->name, strerror(-rc));
+	return 0;
+}
+
+static int let_go_on(struct hypervisor *hypervisor, struct store *store,
+		     const struct description *guest, bool cooperative, struct err *err)
+{
+	int rc = cooperative ? 0 : introduce_again(store, guest, err);
+
+	return rc < 0 ? rc : hypervisor->ops->resume(hypervisor, guest->domid, cooperative, err);
+}
+
 int domain_resume(struct hypervisor *hypervisor, struct store *store,
 		  const struct description *guest, bool cooperative, struct err *err)
 {
@@ -179,7 +204,7 @@ int domain_resume(struct hypervisor *hypervisor, struct store *store,
 	if (rc < 0)
 		return err_prefix(err, rc, "guest %s", guest->name);
 	if (domain_is_suspended(&info))
-		rc = hypervisor->ops->resume(hypervisor, guest->domid, cooperative, err);
+		rc = let_go_on(hypervisor, store, guest, cooperative, err);
 	else if (info.flags & XEN_DOMINF_shutdown)
 		return 0;
 	if (rc < 0)

@@ -249,6 +249,25 @@ static void a_resume_cut_short_by_a_crash_is_completed(void **state)
 	assert_int_equal(fake_store_resumed(f->store), 7);
 }
 
+static void a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t gfn = 0;
+	uint32_t port = 0;
+
+	fake_hypervisor_shut_down(&f->xen, 7, SHUTDOWN_suspend);
+	store_write(f->store, "3", "/local/domain/7/store/port");
+	f->guest.store_pfn = 0xfeffc;
+
+	assert_int_equal(domain_resume(&f->xen.hypervisor, f->store, &f->guest, false, &f->err), 0);
+
+	assert_int_equal(fake_store_introduced(f->store, &gfn, &port), 7);
+	assert_int_equal(gfn, 0xfeffc);
+	assert_int_equal(port, 3);
+	assert_int_equal(f->xen.resumes, 1);
+	assert_int_equal(f->xen.fast_resumes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +284,7 @@ int main(void)
 		TEST(resuming_keeps_another_tools_request),
 		TEST(a_crashed_guest_is_not_resumed),
 		TEST(a_resume_cut_short_by_a_crash_is_completed),
+		TEST(a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

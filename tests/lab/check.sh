@@ -170,6 +170,24 @@ check_refused_at_b() {
 	check "refused: $1: the guest answers" wait_for_guest 30
 }
 
+# What is left of B's memory goes to a guest that never runs.
+check_too_little_memory() {
+	local free
+	free=$(on B xl info free_memory)
+	on B "xl create -q -p /root/idle.cfg 'memory=$((free - 60))' 'vif=[]'"
+	check_refused_at_b "too little memory at the target" "MiB"
+	on B xl destroy idle
+	check "refused: too little memory: nothing left on B" clean B
+}
+
+# Debian's Xen has no shadow paging, without which nobody can tell which pages a PV guest dirties.
+check_pv_guest() {
+	on A "xl create -q -p /root/idle.cfg 'type=\"pv\"' 'vif=[]'"
+	check "refused: a PV guest" exits 7 "PV.*dirty" A xenferry vm-migrate vm=idle host=B live=true
+	on A xl destroy idle
+	check "refused: a PV guest: nothing left on B" clean B
+}
+
 check_missing_bridge() {
 	local domid
 	on A 'ip link add xenbr1 type bridge && ip link set xenbr1 up'
@@ -208,9 +226,9 @@ check_garbage() {
 
 # ---- what goes wrong on the way -----------------------------------------------------------------
 
-# begin_move: in the background; sets uuid once memory is being copied.
+# begin_move WHAT [PARAMETER…]: in the background; sets uuid once memory is being copied.
 begin_move() {
-	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true) || true
+	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true "${@:2}") || true
 	check "$1: copying began" eventually 60 \
 		prints A '^copying$' xenferry migration-param-get uuid="$uuid" param-name=status
 }
@@ -231,6 +249,31 @@ check_killed_stream() {
 	check_survived "target's stream killed"
 }
 
+# check_frozen_target WHAT [PARAMETER…]: B's worker freezes while memory is copied, so that the source
+# suspends its guest, hears nothing, and must let it go on.
+check_frozen_target() {
+	begin_move "$@"
+	check "$1: B's worker stops" on B pkill -STOP -x xenferry-worker
+	check "$1: exit 1 and a sentence" exits 1 . A xenferry migration-wait uuid="$uuid"
+	check "$1: the guest had been suspended" suspended_and_resumed
+	on B pkill -CONT -x xenferry-worker
+	check_survived "$1"
+}
+
+suspended_and_resumed() {
+	on A xenferry migration-param-list uuid="$uuid" --json > "$LAB/record.json"
+	grep -o '"downtime_ms": *[0-9.]*' "$LAB/record.json"
+	[ "$(field downtime_ms "$LAB/record.json" | cut -d. -f1)" -gt 1000 ]
+}
+
+check_silent_target() {
+	scene "the target falls silent" A
+	check_frozen_target "target frozen"
+	check_frozen_target "target frozen, plan=xenserver-6.2" plan=xenserver-6.2
+	check "vm-migrate to B after that" migrate A B
+	check_arrival "vm-migrate to B after that" A B
+}
+
 check_cancel() {
 	local status=0
 	scene "the operator cancels" A
@@ -248,6 +291,8 @@ check_refusals() {
 	scene "what must be refused" A
 	check_bad_names
 	check_name_taken
+	check_too_little_memory
+	check_pv_guest
 	check_missing_bridge
 	check_wrong_disk
 	check_garbage
@@ -342,6 +387,7 @@ check_lab() {
 	check_refusals
 	check_there_and_back
 	check_killed_stream
+	check_silent_target
 	check_cancel
 	check_older_plan
 	check_async

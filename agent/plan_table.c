@@ -16,10 +16,11 @@
 #define DAY_MS (24 * 60 * 60 * 1000)
 
 enum step_id {
-	DESCRIBE_GUEST, CREATE_DOMAIN, PLUG_DEVICES, WATCH_DISKS, COPY_MEMORY, SUSPEND_GUEST,
+	DESCRIBE_GUEST, CREATE_DOMAIN, PLUG_DEVICES, HOLD_DISKS, WATCH_DISKS, COPY_MEMORY,
+	SUSPEND_GUEST,
 	STOP_AND_COPY, DRAIN_DISKS, CLOSE_DISKS, WRITE_RELEASE, INTRODUCE_DOMAIN, FORGET_MACS,
 	PLUG_VBDS_IN_TURN, PLUG_VIFS_IN_TURN, UNPAUSE_GUEST, ANNOUNCE_GUEST, AWAIT_NETWORK,
-	SETTLE_GUEST, TEAR_DOWN_SOURCE, STEPS
+	RELEASE_DISKS, SETTLE_GUEST, TEAR_DOWN_SOURCE, STEPS
 };
 
 /* clang-format off */
@@ -31,6 +32,8 @@ static const struct step steps[STEPS] = {
 		STEP_CREATES, "create the domain, claim its memory, write its nodes" },
 	[PLUG_DEVICES]      = { "plug-devices",      TARGET(target_plug_all),               TARGET(target_unplug),                       60000,
 		STEP_PLUGS_EARLY | STEP_PLUGS_VIFS | STEP_RUNS_SCRIPTS, "plug the VIFs and the raw-block VBDs, all at once" },
+	[HOLD_DISKS]        = { "hold-disks",        TARGET(target_hold_disks),             NEITHER,                                     10000,
+		0, "hold the VBDs back, so that the VIFs connect first" },
 	[WATCH_DISKS]       = { "watch-disks",       SOURCE(source_watch_disks),            SOURCE(source_unwatch_disks),                10000,
 		0, "map the disks' rings, read-only" },
 	[COPY_MEMORY]       = { "copy-memory",       BOTH(source_copy, target_receive),     BOTH(source_stop_copy, target_stop_receive), DAY_MS,
@@ -59,6 +62,8 @@ static const struct step steps[STEPS] = {
 		0, "tell the network where the guest is" },
 	[AWAIT_NETWORK]     = { "await-network",     TARGET(target_await_network),          NEITHER,                                      5000,
 		0, "leave the CPU to the guest until its VIFs are connected" },
+	[RELEASE_DISKS]     = { "release-disks",     TARGET(target_release_disks),          NEITHER,                                      5000,
+		0, "let the VBDs connect" },
 	[SETTLE_GUEST]      = { "settle-guest",      TARGET(target_settle),                 NEITHER,                                     10000,
 		0, "give the guest its own name and its console" },
 	[TEAR_DOWN_SOURCE]  = { "tear-down-source",  SOURCE(source_tear_down),              NEITHER,                                    120000,
@@ -75,7 +80,8 @@ static const struct plan plans[] = {
 		.rows = {
 			ROW(DESCRIBE_GUEST,   SP0),
 			ROW(CREATE_DOMAIN,    NONE),
-			ROW(PLUG_DEVICES,     SP1),
+			ROW(PLUG_DEVICES,     NONE),
+			ROW(HOLD_DISKS,       SP1),
 			ROW(WATCH_DISKS,      NONE),
 			ROW(COPY_MEMORY,      NONE),
 			ROW(SUSPEND_GUEST,    NONE),
@@ -86,7 +92,8 @@ static const struct plan plans[] = {
 			ROW(FORGET_MACS,      SP3),
 			ROW(UNPAUSE_GUEST,    NONE),
 			ROW(ANNOUNCE_GUEST,   NONE),
-			ROW(AWAIT_NETWORK,    SP4),
+			ROW(AWAIT_NETWORK,    NONE),
+			ROW(RELEASE_DISKS,    SP4),
 			ROW(SETTLE_GUEST,     NONE),
 			ROW(TEAR_DOWN_SOURCE, SP5),
 		},

@@ -24,6 +24,7 @@ step_fn source_tear_down;
 step_fn target_create, target_destroy;
 step_fn target_plug_all, target_plug_vifs, target_plug_vbds, target_unplug;
 step_fn target_plug_vbds_in_turn, target_plug_vifs_in_turn;
+step_fn target_hold_disks, target_release_disks;
 step_fn target_receive, target_stop_receive;
 step_fn target_introduce;
 step_fn target_forget_macs;

@@ -184,8 +184,8 @@ int source_finish_copy(struct migration *m, struct err *err)
 		m->record->transferred_bytes = event.wire_bytes;
 		peer_spoke |= event.kind == STREAM_PEER;
 	} while (event.kind != STREAM_FINISHED);
-	if (!event.ok && peer_spoke)
-		return meet_hear_abort(m, err);
+	if (!event.ok && peer_spoke && meet_hear_abort(m, err) == -ECONNABORTED)
+		return -ECONNABORTED;
 	if (!event.ok)
 		return err_set(err, ERR_FAILED, -EIO, "sending the last pages failed: %s",
 			       event.message);

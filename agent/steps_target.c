@@ -31,6 +31,16 @@ int target_plug_all(struct migration *m, struct err *err)
 	return m->host->ops->plug(m->host, &m->guest, BOTH_KINDS, false, m->deadline_us, err);
 }
 
+int target_hold_disks(struct migration *m, struct err *err)
+{
+	return m->host->ops->hold_disks(m->host, &m->guest, m->deadline_us, err);
+}
+
+int target_release_disks(struct migration *m, struct err *err)
+{
+	return m->host->ops->release_disks(m->host, &m->guest, err);
+}
+
 int target_plug_vbds_in_turn(struct migration *m, struct err *err)
 {
 	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VBD, true, m->deadline_us, err);
@@ -120,20 +130,18 @@ int target_await_network(struct migration *m, struct err *err)
 {
 	uint64_t gap_us = ANNOUNCE_AGAIN_MIN_US;
 	uint64_t announce_us = clock_now_us(m->clock) + gap_us;
+	int rc = 0;
 
-	while (m->host->ops->vifs_connected(m->host, &m->guest) == 0) {
-		uint64_t now_us = clock_now_us(m->clock);
-
-		if (now_us >= m->deadline_us)
-			break;
-		if (now_us >= announce_us) {
-			(void)m->host->ops->announce(m->host, &m->guest, err);
-			gap_us *= 2;
-			announce_us = now_us + gap_us;
-		}
+	while (m->host->ops->vifs_connected(m->host, &m->guest) == 0 &&
+	       clock_now_us(m->clock) < m->deadline_us) {
 		clock_sleep_us(m->clock, POLL_NETWORK_US);
+		if (clock_now_us(m->clock) < announce_us)
+			continue;
+		rc = m->host->ops->announce(m->host, &m->guest, err);
+		gap_us *= 2;
+		announce_us += gap_us;
 	}
-	return m->host->ops->announce(m->host, &m->guest, err);
+	return rc;
 }
 
 int target_settle(struct migration *m, struct err *err)

@@ -6,8 +6,8 @@
  * Entry points in the order in which a migration calls them:
  *   source: describe, watch_disks, save_begin, stream_next..., check_disks, suspend, stream_reply,
  *           stream_next (finished), drain, leave_bridges, unplug, destroy
- *   target: examine, create, plug, restore_begin, stream_next (finished), introduce, forget_macs,
- *           unpause, announce, vifs_connected, settle
+ *   target: examine, create, plug, hold_disks, restore_begin, stream_next (finished), introduce,
+ *           forget_macs, unpause, announce, vifs_connected, release_disks, settle
  *   undo:   resume, stream_stop, unwatch_disks, reopen_disks / unplug, destroy
  *
  * Every function returns 0 or a negative errno with `err` filled, unless it says otherwise.
@@ -113,6 +113,13 @@ struct host_ops {
 	 */
 	int (*plug)(struct host *host, const struct description *guest, unsigned kinds,
 		    bool in_turn, uint64_t deadline_us, struct err *err);
+	/*
+	 * Holds plugged VBDs back, so that the guest's VIFs connect first, and lets them go. Both
+	 * harmless when there is nothing to hold or to release.
+	 */
+	int (*hold_disks)(struct host *host, const struct description *guest,
+			  uint64_t deadline_us, struct err *err);
+	int (*release_disks)(struct host *host, const struct description *guest, struct err *err);
 	/* Starts xenferry-stream restoring from `memory_fd` (taken over, also on failure). */
 	int (*restore_begin)(struct host *host, const struct description *guest, int memory_fd,
 			     struct err *err);

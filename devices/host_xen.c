@@ -16,6 +16,7 @@
 #include "bridge.h"
 #include "domain.h"
 #include "drain.h"
+#include "hold.h"
 #include "hypervisor.h"
 #include "plug.h"
 #include "store.h"
@@ -86,6 +87,17 @@ static int host_plug(struct host *host, const struct description *guest, unsigne
 {
 	return devices_plug(xen(host)->store, xen(host)->clock, guest, kinds, in_turn, deadline_us,
 			    err);
+}
+
+static int host_hold_disks(struct host *host, const struct description *guest,
+			   uint64_t deadline_us, struct err *err)
+{
+	return hold_disks(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+}
+
+static int host_release_disks(struct host *host, const struct description *guest, struct err *err)
+{
+	return hold_release(xen(host)->store, guest, err);
 }
 
 static int host_restore_begin(struct host *host, const struct description *guest, int memory_fd,
@@ -270,6 +282,8 @@ static const struct host_ops xen_ops = {
 	.examine = host_examine,
 	.create = host_create,
 	.plug = host_plug,
+	.hold_disks = host_hold_disks,
+	.release_disks = host_release_disks,
 	.restore_begin = host_restore_begin,
 	.watch_disks = host_watch_disks,
 	.unwatch_disks = host_unwatch_disks,

@@ -294,6 +294,33 @@ int site_unplug(const struct site *site, const struct devices *devices, bool set
 	return err_prefix(first ? err : NULL, first, "unplug");
 }
 
+static int write_all(struct store *store, void *data, struct err *err)
+{
+	const struct devices *devices = data;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < devices->count; i++)
+		rc = xenbus_write(store, devices->domid, devices->list[i], err);
+	return rc;
+}
+
+int site_renew(const struct site *site, const struct devices *devices, uint64_t deadline_us,
+	       struct err *err)
+{
+	struct devices all = *devices;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < all.count; i++)
+		rc = take_frontend(site->store, all.domid, all.list[i], err);
+	if (!rc)
+		rc = site_await(site, &all, &stage_closed, deadline_us, err);
+	if (!rc)
+		rc = erase_all(site->store, &all, err);
+	if (!rc)
+		rc = store_transaction(site->store, write_all, &all, err);
+	return rc ? rc : site_await(site, &all, &stage_ready, deadline_us, err);
+}
+
 int devices_unplug(struct store *store, const struct clock *clock, const struct description *guest,
 		   uint64_t deadline_us, struct err *err)
 {

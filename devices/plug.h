@@ -81,6 +81,10 @@ int site_plug(const struct site *site, const struct devices *devices, bool in_tu
 int site_unplug(const struct site *site, const struct devices *devices, bool settled,
 		uint64_t deadline_us, struct err *err);
 
+/* Has the backends close, and writes the devices anew, as just created; the scripts do not run. */
+int site_renew(const struct site *site, const struct devices *devices, uint64_t deadline_us,
+	       struct err *err);
+
 /* Something that backends reach by themselves, and what to say of one that does not. */
 struct stage {
 	bool (*reached)(const struct site *site, uint32_t domid, const struct device *device);

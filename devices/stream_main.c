@@ -403,6 +403,19 @@ static int finish(struct child *child, struct stream_event *result)
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/*
+ * The end of a process costs time that the guest needs, in the blackout and while it reconnects.
+ * So that comes when the worker hangs up, which it does when the guest is back, or when it dies. A
+ * failure is another matter: the connection's end tells the other side at once.
+ */
+static void await_dismissal(void)
+{
+	char byte;
+
+	while (recv(STREAM_CONTROL_FD, &byte, sizeof(byte), 0) > 0)
+		continue;
+}
+
 static int run(struct child *child, const struct side *side, const struct arguments *arguments)
 {
 	struct stream_event result = { .kind = STREAM_FINISHED };
@@ -419,7 +432,8 @@ static int run(struct child *child, const struct side *side, const struct argume
 	if (xch)
 		result.ok = side->run(child, xch, arguments, &result) == 0;
 	rc = finish(child, &result);
-	/* the guest may be suspended until the worker knows: the rest comes after it */
+	if (result.ok)
+		await_dismissal();
 	if (xch)
 		xc_interface_close(xch);
 	return rc;

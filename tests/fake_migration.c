@@ -50,6 +50,8 @@ HOST_OP(reopen_disks, GUEST, UNTIL, struct err *err)
 HOST_OP(leave_bridges, GUEST, struct err *err)
 HOST_OP(forget_macs, GUEST, struct err *err)
 HOST_OP(unpause, GUEST, struct err *err)
+HOST_OP(hold_disks, GUEST, UNTIL, struct err *err)
+HOST_OP(release_disks, GUEST, struct err *err)
 HOST_OP(announce, GUEST, struct err *err)
 HOST_OP(settle, GUEST, struct err *err)
 HOST_OP(unplug, GUEST, UNTIL, struct err *err)
@@ -58,16 +60,18 @@ HOST_OP(destroy, GUEST, struct err *err)
 static int host_list(struct host *host, int (*each)(const struct guest_summary *, void *),
 		     void *data, struct err *err)
 {
-	(void)each;
-	(void)data;
-	return enter(CONTAINER(host, host), err, "list");
+	struct fake_migration *fake = CONTAINER(host, host);
+	const struct guest_summary guest = { .uuid = FAKE_GUEST_UUID, .domid = 7 };
+	int rc = enter(fake, err, "list");
+
+	return rc == 0 && !fake->guest_gone ? each(&guest, data) : rc;
 }
 
 static int host_describe(struct host *host, const char *vm, struct description *guest,
 			 struct err *err)
 {
 	snprintf(guest->name, sizeof(guest->name), "%s", vm);
-	snprintf(guest->uuid, sizeof(guest->uuid), "6f1d2c3b-0000-4000-8000-000000000001");
+	snprintf(guest->uuid, sizeof(guest->uuid), FAKE_GUEST_UUID);
 	guest->type = GUEST_PVH;
 	guest->vcpus = 1;
 	guest->domid = 7;
@@ -204,6 +208,8 @@ static const struct host_ops host_ops = {
 	.examine = host_examine,
 	.create = host_create,
 	.plug = host_plug,
+	.hold_disks = host_hold_disks,
+	.release_disks = host_release_disks,
 	.restore_begin = host_restore_begin,
 	.watch_disks = host_watch_disks,
 	.unwatch_disks = host_unwatch_disks,
@@ -360,7 +366,7 @@ static void make_offer(struct migration *m)
 
 	description_init(&guest);
 	snprintf(guest.name, sizeof(guest.name), "g1");
-	snprintf(guest.uuid, sizeof(guest.uuid), "6f1d2c3b-0000-4000-8000-000000000001");
+	snprintf(guest.uuid, sizeof(guest.uuid), FAKE_GUEST_UUID);
 	snprintf(guest.xen_version, sizeof(guest.xen_version), "4.17");
 	guest.type = GUEST_PVH;
 	guest.vcpus = 1;

@@ -12,6 +12,7 @@
 
 #define FAKE_LOG_MAX 128
 #define FAKE_OUTCOMES 8
+#define FAKE_GUEST_UUID "6f1d2c3b-0000-4000-8000-000000000001"
 
 struct fake_migration {
 	struct migration migration;
@@ -28,6 +29,7 @@ struct fake_migration {
 
 	const char *fail_at;      /* the log entry at which to fail, half done; NULL: nowhere */
 	int fail_rc;
+	bool guest_gone;          /* list() does not find it */
 	enum sync_point last;     /* the last point that was said or heard */
 	bool owes_answer;         /* the peer has to answer it */
 	bool aborted;             /* this side gave up: all that the peer has to say is ABORTED */

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,6 +104,59 @@ static void a_torn_last_line_is_ignored(void **state)
 	assert_int_equal(read.row, 2);
 }
 
+static void the_line_after_a_torn_one_is_read(void **state)
+{
+	static const struct journal_entry entries[] = { { .event = JOURNAL_STEP, .row = 2 } };
+	static const struct journal_entry never[] = { { .event = JOURNAL_NEVER } };
+	static const char torn[] = "{\"time\":1.0,\"event\":\"taken\",\"row\":9,\"text\":\"\"}";
+	struct journal_state read;
+	char path[64];
+	CLEANUP_FD int fd = -1;
+
+	write_events(*state, entries, 1);
+	snprintf(path, sizeof(path), "%s/journal", (char *)*state);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, torn, sizeof(torn) - 1), sizeof(torn) - 1);
+
+	write_events(*state, never, 1);
+
+	assert_int_equal(journal_read(*state, &read, NULL), 0);
+	assert_false(read.taken);
+	assert_true(read.never);
+	assert_int_equal(read.row, 2);
+}
+
+/* As on a full disk: files may grow to `bytes` from here on. */
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_line_that_cannot_be_written_leaves_nothing_behind(void **state)
+{
+	static const struct journal_entry taken = { .event = JOURNAL_TAKEN };
+	static const struct journal_entry never = { .event = JOURNAL_NEVER };
+	struct journal *journal = NULL;
+	struct journal_state read;
+	struct err err;
+
+	assert_int_equal(journal_open(*state, &clock_system, &journal, NULL), 0);
+	limit_files(20); /* part of a line */
+	assert_true(journal->ops->append(journal, &taken, &err) < 0);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(journal->ops->append(journal, &never, NULL), 0);
+	journal->ops->close(journal);
+
+	assert_int_equal(journal_read(*state, &read, NULL), 0);
+	assert_true(read.never);
+	assert_false(read.taken);
+}
+
 static void the_guest_that_was_kept_is_read_again(void **state)
 {
 	struct journal *journal = NULL;
@@ -133,6 +188,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_release_that_was_taken_back_is_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_torn_last_line_is_ignored, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_line_after_a_torn_one_is_read, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_line_that_cannot_be_written_leaves_nothing_behind,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_guest_that_was_kept_is_read_again, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_folder_without_a_journal_has_none, set_up,

@@ -77,8 +77,9 @@ void sim_host_close(struct sim_host *host); /* accepts NULL */
 const char *sim_host_folder(const struct sim_host *host);
 
 struct sim_machine {
-	uint64_t pages_total, pages_free; /* free ones may be claimed */
-	uint64_t pages_claimed;
+	uint64_t pages_total;
+	uint64_t pages_free;    /* no domain has them yet, though some are claimed */
+	uint64_t pages_claimed; /* by domains that did not get them yet */
 };
 
 void sim_host_machine(struct sim_host *host, struct sim_machine *machine);
@@ -142,14 +143,19 @@ int sim_domain_shutdown(struct sim_host *host, uint32_t domid, enum sim_shutdown
 int sim_domain_resume(struct sim_host *host, uint32_t domid);
 /*
  * What the suspend hypercall returns to the guest: 1, it was cancelled and nothing changed (the
- * toolstack's fast resume); 0, it is in a new domain, or must take this one for new.
+ * toolstack's fast resume); 0, it is in a new domain, or must take this one for new. libxenguest
+ * cancels for a guest alone that has set HVM_PARAM_CALLBACK_IRQ, which no stream carries: a guest
+ * sets it whenever it finds itself in a new domain.
  */
 int sim_domain_resumed(struct sim_host *host, uint32_t domid);
 int sim_domain_set_resumed(struct sim_host *host, uint32_t domid, bool cancelled);
 
 int sim_domain_set_vcpus(struct sim_host *host, uint32_t domid, uint32_t vcpus);
 int sim_domain_set_pages_max(struct sim_host *host, uint32_t domid, uint64_t pages);
-/* Sets aside what `pages` exceeds the domain's present memory by; 0 ends it. -ENOMEM, -EINVAL. */
+/*
+ * Sets frames aside, so that the domain can get `pages` in all; 0 ends it. -ENOMEM; -EINVAL when it
+ * has a claim, or `pages` is less than it has or more than it may.
+ */
 int sim_domain_claim(struct sim_host *host, uint32_t domid, uint64_t pages);
 int sim_domain_set_paging_pool(struct sim_host *host, uint32_t domid, uint64_t bytes);
 int sim_domain_set_scheduling(struct sim_host *host, uint32_t domid, uint32_t weight,
@@ -189,8 +195,8 @@ int sim_populate_range(struct sim_host *host, uint32_t domid, uint64_t first, ui
 
 /*
  * Log-dirty. Enabling and reading with `clean` start anew; -EINVAL when on (or, to read, off).
- * read() fills `bitmap` (frame 0 is bit 0 of byte 0; `pages` is a multiple of 8) and says how many
- * bits it set.
+ * read() fills `bitmap` with the first `pages` frames, all that the domain has (frame 0 is bit 0 of
+ * byte 0; a bit each, rounded up to bytes), and says how many bits it set.
  */
 int sim_logdirty_enable(struct sim_host *host, uint32_t domid);
 int sim_logdirty_disable(struct sim_host *host, uint32_t domid);
@@ -230,6 +236,10 @@ int sim_grant_at(struct sim_memory *memory, uint32_t reference, uint64_t gfn, bo
 void sim_grant_end(struct sim_memory *memory, uint32_t reference);
 /* The frame behind a grant. -EINVAL: there is none; -EACCES: it is read-only. */
 int sim_grant_frame(struct sim_memory *memory, uint32_t reference, bool writable, uint64_t *gfn);
+
+/* The table itself, as Xen gives it to a toolstack: `count` frames of it, 512 entries in each. */
+int sim_grant_table_map(struct sim_host *host, uint32_t domid, uint64_t first, uint64_t count,
+			int prot, void **address);
 
 /* Domain 0's side: maps granted frames in a row. */
 int sim_grants_map(struct sim_memory *memory, const uint32_t *references, size_t count,
@@ -286,7 +296,7 @@ int sim_events_unmask(struct sim_events *events, uint32_t port);
 /*
  * Lets the regular file at `path` pass for a block device under the preload library: number
  * SIM_DISK_MAJOR:*minor, the same each time for the same file, with size, inflight and stat below
- * /sys/dev/block. -ENOSPC, or stat()'s errno.
+ * /sys/dev/block, as of a disk that has done nothing. -ENOSPC, or stat()'s errno.
  */
 int sim_disk_add(struct sim_host *host, const char *path, uint32_t *minor);
 /* Whether a file is one of the host's disks. */
@@ -301,6 +311,7 @@ int sim_disk_report(struct sim_host *host, uint32_t minor, uint32_t reading, uin
  * the old or the new text, whole.
  */
 int sim_sys_write(struct sim_host *host, const char *path, const char *text);
-int sim_sys_remove(struct sim_host *host, const char *path); /* a node, or a folder with all in it */
+/* Removes a node, or a folder with all that is in it; none is no error. */
+int sim_sys_remove(struct sim_host *host, const char *path);
 
 #endif

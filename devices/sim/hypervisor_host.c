@@ -275,18 +275,22 @@ const char *sim_host_folder(const struct sim_host *host)
 	return host->folder;
 }
 
+void sim_machine(struct sim_host *host, struct sim_machine *machine)
+{
+	const struct sim_state *state = host->state;
+
+	*machine = (struct sim_machine){ state->pages_total, state->pages_total, 0 };
+	for (size_t i = 0; i < SIM_DOMAINS_MAX; i++) {
+		if (!state->domains[i].used)
+			continue;
+		machine->pages_free -= state->domains[i].seen.pages_now;
+		machine->pages_claimed += state->domains[i].seen.pages_claimed;
+	}
+}
+
 void sim_host_machine(struct sim_host *host, struct sim_machine *machine)
 {
-	*machine = (struct sim_machine){ .pages_total = host->state->pages_total };
 	sim_lock(host);
-	machine->pages_free = machine->pages_total;
-	for (size_t i = 0; i < SIM_DOMAINS_MAX; i++) {
-		const struct domain *domain = &host->state->domains[i];
-
-		if (!domain->used)
-			continue;
-		machine->pages_free -= domain->seen.pages_now;
-		machine->pages_claimed += domain->seen.pages_claimed;
-	}
+	sim_machine(host, machine);
 	sim_unlock(host);
 }

@@ -91,6 +91,7 @@ struct domain *sim_find(struct sim_host *host, uint32_t domid);        /* locked
 struct domain *sim_lock_domain(struct sim_host *host, uint32_t domid); /* locks unless NULL */
 /* A domain's state changed: counts it, wakes who waits, tells the guest. Locked. */
 void sim_changed(struct sim_host *host, struct domain *domain);
+void sim_machine(struct sim_host *host, struct sim_machine *machine); /* locked */
 
 /* ---- hypervisor_memory.c ---- */
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "recover.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_migration.h"
+
+/* The description that a journal would have kept. */
+static void keep_guest(struct tlv_writer *writer)
+{
+	struct description guest;
+
+	description_init(&guest);
+	snprintf(guest.name, sizeof(guest.name), "g1");
+	snprintf(guest.uuid, sizeof(guest.uuid), FAKE_GUEST_UUID);
+	snprintf(guest.xen_version, sizeof(guest.xen_version), "4.17");
+	guest.type = GUEST_PVH;
+	guest.vcpus = 1;
+	guest.pages_max = guest.pages_now = 1024;
+	tlv_writer_init(writer, DESCRIPTION_MAX);
+	description_encode(&guest, writer);
+	assert_int_equal(tlv_writer_status(writer), 0);
+}
+
+/* Recovers a job of which the journal says `state`. */
+static int recover(struct fake_migration *fake, const struct journal_state *state, struct err *err)
+{
+	struct tlv_writer guest;
+	int rc;
+
+	keep_guest(&guest);
+	fake->migration.link = NULL;
+	*err = (struct err){ ERR_NONE, "" };
+	rc = recover_run(&fake->migration, state, guest.bytes, guest.size, err);
+	tlv_writer_fini(&guest);
+	return rc;
+}
+
+static void a_source_that_died_before_release_lets_its_guest_go_on(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 6 };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	assert_true(recover(&fake, &journal, &err) < 0);
+	assert_int_equal(err.code, ERR_FAILED);
+	assert_int_equal(fake_count(&fake, "resume"), 1);
+	assert_int_equal(fake_count(&fake, "ask"), 0);
+	assert_int_equal(fake_count(&fake, "journal undone"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void a_source_that_died_after_release_asks_first(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 8, .released = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.outcomes[1] = OUTCOME_TAKEN;
+	assert_int_equal(recover(&fake, &journal, &err), 0);
+	assert_int_equal(fake_count(&fake, "ask"), 2);
+	assert_int_equal(fake_count(&fake, "resume"), 0);
+	assert_int_equal(fake_count(&fake, "destroy"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void a_source_that_was_torn_down_already_is_done(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 15, .released = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.guest_gone = true;
+	fake.outcomes[0] = OUTCOME_TAKEN;
+	assert_int_equal(recover(&fake, &journal, &err), 0);
+	assert_int_equal(fake_count(&fake, "leave_bridges"), 0);
+	assert_int_equal(fake_count(&fake, "journal done"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void a_target_that_died_before_the_commit_never_runs_the_guest(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 9 };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_TARGET, "handover");
+	assert_true(recover(&fake, &journal, &err) < 0);
+	assert_true(fake_index(&fake, "journal never") < fake_index(&fake, "destroy"));
+	assert_int_equal(fake_count(&fake, "unpause"), 0);
+	fake_migration_fini(&fake);
+}
+
+static void a_target_that_died_after_the_commit_goes_on(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 10, .taken = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_TARGET, "handover");
+	assert_int_equal(recover(&fake, &journal, &err), 0);
+	assert_int_equal(fake_count(&fake, "unpause"), 1);
+	assert_int_equal(fake_count(&fake, "settle"), 1);
+	fake_migration_fini(&fake);
+}
+
+/* As after a reset of the host: no call may reach domain 0 in the guest's place. */
+static void a_guest_that_is_gone_is_said_to_be_lost_and_left_alone(void **state)
+{
+	static const struct journal_state journals[] = {
+		[SIDE_SOURCE] = { .begun = true, .row = 6 },
+		[SIDE_TARGET] = { .begun = true, .row = 10, .taken = true },
+	};
+
+	(void)state;
+	for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
+		struct fake_migration fake;
+		struct err err;
+
+		fake_migration_init(&fake, side, "handover");
+		fake.guest_gone = true;
+		assert_true(recover(&fake, &journals[side], &err) < 0);
+		assert_int_equal(err.code, ERR_LOST);
+		assert_int_equal(fake_count(&fake, "resume"), 0);
+		assert_int_equal(fake_count(&fake, "unpause"), 0);
+		assert_int_equal(fake_count(&fake, "settle"), 0);
+		fake_migration_fini(&fake);
+	}
+}
+
+static void a_host_that_cannot_be_looked_at_leaves_a_doubt(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 6 };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "list";
+	assert_true(recover(&fake, &journal, &err) < 0);
+	assert_int_equal(err.code, ERR_IN_DOUBT);
+	assert_int_equal(fake_count(&fake, "journal undone"), 0);
+	fake_migration_fini(&fake);
+}
+
+static void what_was_settled_is_left_alone(void **state)
+{
+	struct journal_state done = { .begun = true, .row = 15, .done = true };
+	struct journal_state undone = { .begun = true, .row = 6, .undone = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	assert_int_equal(recover(&fake, &done, &err), 0);
+	assert_int_equal(recover(&fake, &undone, &err), -ECANCELED);
+	assert_int_equal(fake.log_count, 0);
+	fake_migration_fini(&fake);
+}
+
+static void who_asks_is_told_what_is_durable(void **state)
+{
+	(void)state;
+	assert_int_equal(recover_outcome(&(struct journal_state){ .begun = true }),
+			 OUTCOME_UNDECIDED);
+	assert_int_equal(recover_outcome(&(struct journal_state){ .taken = true }), OUTCOME_TAKEN);
+	assert_int_equal(recover_outcome(&(struct journal_state){ .never = true }), OUTCOME_NEVER);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_source_that_died_before_release_lets_its_guest_go_on),
+		cmocka_unit_test(a_source_that_died_after_release_asks_first),
+		cmocka_unit_test(a_source_that_was_torn_down_already_is_done),
+		cmocka_unit_test(a_target_that_died_before_the_commit_never_runs_the_guest),
+		cmocka_unit_test(a_target_that_died_after_the_commit_goes_on),
+		cmocka_unit_test(a_guest_that_is_gone_is_said_to_be_lost_and_left_alone),
+		cmocka_unit_test(a_host_that_cannot_be_looked_at_leaves_a_doubt),
+		cmocka_unit_test(what_was_settled_is_left_alone),
+		cmocka_unit_test(who_asks_is_told_what_is_durable),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

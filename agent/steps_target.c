@@ -11,7 +11,9 @@
 #include "migration.h"
 
 #define OPEN_MEMORY_MS 40000   /* until the source opens the memory connection */
-#define POLL_NETWORK_US 100000 /* leaves the CPU to the guest */
+/* Looks are rare, to leave the CPU to the guest: after 10 ms, 30 ms more, then every 100 ms. */
+#define LOOK_FIRST_US 10000
+#define LOOK_AGAIN_MAX_US 100000
 #define ANNOUNCE_AGAIN_MIN_US 100000
 
 #define BOTH_KINDS (1u << DEVICE_VBD | 1u << DEVICE_VIF)
@@ -128,19 +130,20 @@ int target_announce(struct migration *m, struct err *err)
  */
 int target_await_network(struct migration *m, struct err *err)
 {
-	uint64_t gap_us = ANNOUNCE_AGAIN_MIN_US;
+	uint64_t look_us = LOOK_FIRST_US, gap_us = ANNOUNCE_AGAIN_MIN_US;
 	uint64_t announce_us = clock_now_us(m->clock) + gap_us;
 	int rc = 0;
 
-	while (m->host->ops->vifs_connected(m->host, &m->guest) == 0 &&
-	       clock_now_us(m->clock) < m->deadline_us) {
-		clock_sleep_us(m->clock, POLL_NETWORK_US);
-		if (clock_now_us(m->clock) < announce_us)
-			continue;
-		rc = m->host->ops->announce(m->host, &m->guest, err);
-		gap_us *= 2;
-		announce_us += gap_us;
-	}
+	do {
+		clock_sleep_us(m->clock, look_us);
+		look_us = 3 * look_us < LOOK_AGAIN_MAX_US ? 3 * look_us : LOOK_AGAIN_MAX_US;
+		if (clock_now_us(m->clock) >= announce_us) {
+			rc = m->host->ops->announce(m->host, &m->guest, err);
+			gap_us *= 2;
+			announce_us += gap_us;
+		}
+	} while (m->host->ops->vifs_connected(m->host, &m->guest) == 0 &&
+		 clock_now_us(m->clock) < m->deadline_us);
 	return rc;
 }
 

@@ -16,6 +16,7 @@
 
 #define LOOK_EVERY_US 2000 /* a hypercall, some microseconds */
 #define GRACE_MS 5000      /* for a guest that acknowledged, and so will suspend all the same */
+#define LATE_MS 2000       /* when nobody knows whether it has acknowledged: a worker died */
 
 #define REQUEST "/local/domain/%u/control/shutdown"
 
@@ -192,12 +193,23 @@ static int let_go_on(struct hypervisor *hypervisor, struct store *store,
 	return rc < 0 ? rc : hypervisor->ops->resume(hypervisor, guest->domid, cooperative, err);
 }
 
-int domain_resume(struct hypervisor *hypervisor, struct store *store,
+/* A request that cannot be taken back may be answered already: then the guest suspends yet. */
+static int settle_request(const struct waiting *waiting, struct err *err)
+{
+	bool withdrawn = false;
+	int rc = withdraw(waiting->store, waiting->guest->domid, &withdrawn, err);
+
+	if (rc == 0 && !withdrawn)
+		rc = wait_suspended(waiting, clock_after_ms(waiting->clock, LATE_MS), err);
+	return rc < 0 && rc != -ESHUTDOWN ? rc : 0;
+}
+
+int domain_resume(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
 		  const struct description *guest, bool cooperative, struct err *err)
 {
+	const struct waiting waiting = { hypervisor, store, clock, guest };
 	xc_domaininfo_t info = { 0 };
-	bool withdrawn;
-	int rc = withdraw(store, guest->domid, &withdrawn, err);
+	int rc = settle_request(&waiting, err);
 
 	if (rc == 0)
 		rc = hypervisor_domain(hypervisor, guest->domid, &info, err);

@@ -179,7 +179,8 @@ static int host_suspend(struct host *host, const struct description *guest, uint
 static int host_resume(struct host *host, const struct description *guest, bool cooperative,
 		       struct err *err)
 {
-	return domain_resume(xen(host)->hypervisor, xen(host)->store, guest, cooperative, err);
+	return domain_resume(xen(host)->hypervisor, xen(host)->store, xen(host)->clock, guest,
+			     cooperative, err);
 }
 
 static int host_drain(struct host *host, const struct description *guest, uint64_t deadline_us,

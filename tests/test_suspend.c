@@ -93,7 +93,8 @@ static int run_suspend(struct fixture *f)
 
 static int run_resume(struct fixture *f)
 {
-	return domain_resume(&f->xen.hypervisor, f->store, &f->guest, true, &f->err);
+	return domain_resume(&f->xen.hypervisor, f->store, &f->clock.clock, &f->guest, true,
+			     &f->err);
 }
 
 static void a_guest_is_seen_suspended_within_milliseconds(void **state)
@@ -224,6 +225,17 @@ static void resuming_keeps_another_tools_request(void **state)
 	assert_string_equal(fake_store_value(f->store, REQUEST), "reboot");
 }
 
+static void a_guest_that_answered_a_worker_that_died_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+
+	f->shuts_down_ms = 300; /* the request is empty already: it was acknowledged */
+
+	assert_int_equal(run_resume(f), 0);
+
+	assert_int_equal(f->xen.fast_resumes, 1);
+}
+
 static void a_crashed_guest_is_not_resumed(void **state)
 {
 	struct fixture *f = *state;
@@ -259,7 +271,8 @@ static void a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on(v
 	store_write(f->store, "3", "/local/domain/7/store/port");
 	f->guest.store_pfn = 0xfeffc;
 
-	assert_int_equal(domain_resume(&f->xen.hypervisor, f->store, &f->guest, false, &f->err), 0);
+	assert_int_equal(domain_resume(&f->xen.hypervisor, f->store, &f->clock.clock, &f->guest,
+				       false, &f->err), 0);
 
 	assert_int_equal(fake_store_introduced(f->store, &gfn, &port), 7);
 	assert_int_equal(gfn, 0xfeffc);
@@ -282,6 +295,7 @@ int main(void)
 		TEST(another_tools_request_is_left_alone),
 		TEST(resuming_a_running_guest_only_takes_a_request_back),
 		TEST(resuming_keeps_another_tools_request),
+		TEST(a_guest_that_answered_a_worker_that_died_is_waited_for),
 		TEST(a_crashed_guest_is_not_resumed),
 		TEST(a_resume_cut_short_by_a_crash_is_completed),
 		TEST(a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on),

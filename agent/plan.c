@@ -59,5 +59,6 @@ enum phase plan_phase(const struct plan *plan, size_t row)
 
 bool plan_attaches_late(const struct plan *plan)
 {
-	return plan->rows[plan_row_with(plan, STEP_PLUGS_LATE)].step != NULL;
+	return plan->rows[plan_row_with(plan, STEP_PLUGS_LATE)].step &&
+	       plan->rows[plan_row_with(plan, STEP_CLOSES_DISKS)].step;
 }

@@ -80,7 +80,7 @@ size_t plan_count(const struct plan *plan); /* rows */
 size_t plan_row_with(const struct plan *plan, unsigned traits);
 /* The row at which `point` is met; plan_count() when it is not. */
 size_t plan_row_at(const struct plan *plan, enum sync_point point);
-/* The target attaches disks only after the source let go of them. */
+/* The target attaches disks only after the source has closed them: a file may be one. */
 bool plan_attaches_late(const struct plan *plan);
 
 /* Holds `plan` against the rules (plan_rules.c): -EINVAL with the broken rule's sentence. */

@@ -9,6 +9,8 @@
 #include "domain.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,16 +171,27 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 /* ---- resuming ---- */
 
 /*
- * A guest that is to reconnect registers its watches anew and waits for what they say first.
+ * A guest that is to reconnect binds its event channels anew, which Xen refuses while the old ones
+ * are there; and it registers its watches anew and waits for what they say first, for which
  * xenstored has to have forgotten the old ones: it does when a domain is introduced once more.
  */
-static int introduce_again(struct store *store, const struct description *guest, struct err *err)
+static int make_as_new(struct hypervisor *hypervisor, struct store *store,
+		       const struct description *guest, struct err *err)
 {
-	int64_t port = store_read_integer(store, 0, "/local/domain/%u/store/port", guest->domid);
-	int rc = port > 0 && port <= UINT32_MAX ?
-			 store->ops->introduce(store, guest->domid, guest->store_pfn,
-					       (uint32_t)port) : -ENOENT;
+	uint32_t store_port = 0, console_port = 0;
+	char text[16];
+	int rc = hypervisor->ops->renew_ports(hypervisor, guest->domid, &store_port, &console_port,
+					      err);
 
+	if (rc < 0)
+		return rc;
+	snprintf(text, sizeof(text), "%" PRIu32, console_port);
+	rc = store_write(store, text, "/local/domain/%u/console/port", guest->domid);
+	snprintf(text, sizeof(text), "%" PRIu32, store_port);
+	if (rc == 0)
+		rc = store_write(store, text, "/local/domain/%u/store/port", guest->domid);
+	if (rc == 0)
+		rc = store->ops->introduce(store, guest->domid, guest->store_pfn, store_port);
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, rc, "introduce guest %s to xenstored again: %s",
 			       guest->name, strerror(-rc));
@@ -188,7 +201,7 @@ static int introduce_again(struct store *store, const struct description *guest,
 static int let_go_on(struct hypervisor *hypervisor, struct store *store,
 		     const struct description *guest, bool cooperative, struct err *err)
 {
-	int rc = cooperative ? 0 : introduce_again(store, guest, err);
+	int rc = cooperative ? 0 : make_as_new(hypervisor, store, guest, err);
 
 	return rc < 0 ? rc : hypervisor->ops->resume(hypervisor, guest->domid, cooperative, err);
 }

@@ -88,7 +88,10 @@ static int release_one(struct store *store, uint32_t domid, const struct device 
 	rc = store_write(store, "connected", "%s/hotplug-status", bus.backend);
 	if (!rc)
 		rc = store_remove(store, "%s", kept);
-	return rc ? err_set(err, ERR_FAILED, rc, "xenstore: %s: %s", bus.backend, strerror(-rc)) : 0;
+	if (rc)
+		return err_set(err, ERR_FAILED, rc, "xenstore: cannot write %s: %s", bus.backend,
+			       strerror(-rc));
+	return 0;
 }
 
 int hold_release(struct store *store, const struct description *guest, struct err *err)

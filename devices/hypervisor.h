@@ -46,6 +46,12 @@ struct hypervisor_ops {
 	/* A new event channel of the domain that domain 0 may bind. */
 	int (*allocate_port)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *port,
 			     struct err *err);
+	/*
+	 * Closes all event channels of a suspended domain and makes new ones for xenstore and the
+	 * console, which the guest is told of: as in a new domain.
+	 */
+	int (*renew_ports)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *store_port,
+			   uint32_t *console_port, struct err *err);
 	/* Sets `pages` aside until the domain has them; 0 gives back what is left of them. */
 	int (*claim)(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
 		     struct err *err);

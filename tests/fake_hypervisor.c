@@ -129,6 +129,14 @@ static int fake_allocate_port(struct hypervisor *hypervisor, uint32_t domid, uin
 	return rc;
 }
 
+static int fake_renew_ports(struct hypervisor *hypervisor, uint32_t domid, uint32_t *store_port,
+			    uint32_t *console_port, struct err *err)
+{
+	int rc = fake_allocate_port(hypervisor, domid, store_port, err);
+
+	return rc < 0 ? rc : fake_allocate_port(hypervisor, domid, console_port, err);
+}
+
 static int fake_claim(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
 		      struct err *err)
 {
@@ -196,6 +204,7 @@ static const struct hypervisor_ops fake_ops = {
 	.create = fake_create,
 	.configure = fake_configure,
 	.allocate_port = fake_allocate_port,
+	.renew_ports = fake_renew_ports,
 	.claim = fake_claim,
 	.unpause = fake_unpause,
 	.resume = fake_resume,

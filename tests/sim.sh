@@ -111,6 +111,7 @@ is_clean() {
 		xenstore-ls -f /libxl 2>/dev/null
 		xenstore-ls -f /vm 2>/dev/null
 		ls /sys/class/net | grep "^vif"
+		find /run/xen/held -type f 2>/dev/null
 		ls /var/lib/xenferry/jobs
 		pgrep -x xenferry-stream; pgrep -x xenferry-worker
 		find /run/sim/'"$1"' -name "ram.[1-9]*"') || true

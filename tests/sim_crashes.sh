@@ -42,7 +42,6 @@ dies A suspend-guest
 dies A stop-and-copy
 dies B introduce-domain
 dies A drain-disks
-dies A close-disks plan=xenserver-6.2
 dies A released          # SP3: the source may have given it away
 dies_late B taken
 dies_late B unpause-guest # SP4

@@ -44,11 +44,16 @@ static void phases_follow_from_the_place_in_the_plan(void **state)
 	assert_int_equal(plan_phase(plan, plan_row_with(plan, STEP_DESTROYS)), PHASE_CLEAN);
 }
 
-static void only_a_plan_that_attaches_late_says_so(void **state)
+static void files_are_attached_only_by_a_plan_that_closes_them_first(void **state)
 {
+	struct plan plan = *plan_find("xenserver-6.2");
+
 	(void)state;
 	assert_false(plan_attaches_late(plan_find("handover")));
-	assert_true(plan_attaches_late(plan_find("xenserver-6.2")));
+	assert_false(plan_attaches_late(&plan));
+	plan.rows[plan_row_with(&plan, STEP_DRAINS)].step = plan_step("close-disks");
+	assert_true(plan_attaches_late(&plan));
+	assert_int_equal(plan_check(&plan, NULL), 0);
 }
 
 /* Moves the row with `step` in front of the one with `before`. */
@@ -125,7 +130,7 @@ int main(void)
 		cmocka_unit_test(every_built_in_plan_passes_the_rules),
 		cmocka_unit_test(handover_is_the_default_and_both_plans_are_found_by_name),
 		cmocka_unit_test(phases_follow_from_the_place_in_the_plan),
-		cmocka_unit_test(only_a_plan_that_attaches_late_says_so),
+		cmocka_unit_test(files_are_attached_only_by_a_plan_that_closes_them_first),
 		cmocka_unit_test(each_broken_plan_is_refused_with_its_rule),
 		cmocka_unit_test(a_source_is_never_torn_down_before_the_guest_runs_at_the_target),
 		cmocka_unit_test(a_step_stands_in_a_plan_once),

@@ -88,9 +88,10 @@ missing_things() {
 obstacle() {
 	local missing words
 
-	missing=$(missing_things | paste -sd ' ')
+	missing=$(missing_things)
 	if [[ -n $missing ]]; then
-		echo "missing: $missing; apt-get install iproute2 util-linux xen-utils-4.17"
+		echo "missing: ${missing//$'\n'/ };" \
+			"apt-get install iproute2 util-linux xen-utils-4.17 xenstore-utils"
 	elif ! words=$(unshare --user --map-root-user --mount --net --pid --fork \
 		sh -c 'mount -t proc proc /proc && mount -t tmpfs tmpfs /run' 2>&1); then
 		echo "no user namespaces ($words): sysctl kernel.unprivileged_userns_clone=1"

@@ -183,7 +183,8 @@ check_too_little_memory() {
 # Debian's Xen has no shadow paging, without which nobody can tell which pages a PV guest dirties.
 check_pv_guest() {
 	on A "xl create -q -p /root/idle.cfg 'type=\"pv\"' 'vif=[]'"
-	check "refused: a PV guest" exits 7 "PV.*dirty" A xenferry vm-migrate vm=idle host=B live=true
+	check "refused: a PV guest" exits 7 "PV.*dirty" \
+		A xenferry vm-migrate vm=idle host=B live=true
 	on A xl destroy idle
 	check "refused: a PV guest: nothing left on B" clean B
 }
@@ -249,16 +250,20 @@ check_killed_stream() {
 	check_survived "target's stream killed"
 }
 
-# check_frozen_target WHAT [PARAMETER…]: B's worker freezes while memory is copied, so that the source
-# suspends its guest, hears nothing, and must let it go on.
+# check_frozen_target WHAT [PARAMETER…]: B's worker freezes while memory is copied, so that the
+# source suspends its guest, hears nothing, and must let it go on.
 check_frozen_target() {
 	begin_move "$@"
 	check "$1: B's worker stops" on B pkill -STOP -x xenferry-worker
-	check "$1: exit 1 and a sentence" exits 1 . A xenferry migration-wait uuid="$uuid"
-	check "$1: the guest had been suspended" suspended_and_resumed
+	check "$1: the guest is away" eventually 60 guest_is_silent
+	check "$1: and comes back at A" wait_for_guest 60
 	on B pkill -CONT -x xenferry-worker
+	check "$1: exit 4 and a sentence" exits 4 . A xenferry migration-wait uuid="$uuid"
+	check "$1: the guest had been suspended" suspended_and_resumed
 	check_survived "$1"
 }
+
+guest_is_silent() { ! in_ns ping -c 1 -W 2 "$GUEST"; }
 
 suspended_and_resumed() {
 	on A xenferry migration-param-list uuid="$uuid" --json > "$LAB/record.json"

@@ -178,8 +178,9 @@ static int host_plug(struct host *host, const struct description *guest, unsigne
 	const struct sim_host *source = &world->hosts[SIDE_SOURCE];
 	bool late = in_turn && kinds & 1u << DEVICE_VBD && !sim_worker_of(host)->dead;
 
-	if (late && source->vbd_plugged && !source->vbd_closed)
-		world_violation(world, "a disk is plugged late while the source has it open");
+	if (late && source->vbd_plugged && !source->vbd_closed &&
+	    world->now_us < source->drained_us)
+		world_violation(world, "a disk is plugged late while the source uses it");
 	return sim_call(host, guest, words[kinds], DIVISIBLE, 200 * MS, deadline_us, effects[kinds],
 			err);
 }

@@ -11,7 +11,21 @@ fail() {
 	exit 1
 }
 
+# What a plugged device holds of the host until it is unplugged, as a loop device or a firewall's
+# rules elsewhere: a file, so that one can see what was forgotten.
+held=/run/xen/held/$(echo "$XENBUS_PATH" | tr / -)
+
+hold() {
+	mkdir -p "${held%/*}"
+	: >"$held"
+}
+
+let_go() {
+	rm -f "$held"
+}
+
 succeed() {
+	hold
 	xenstore-write "$XENBUS_PATH/hotplug-status" connected
 }
 

@@ -31,6 +31,7 @@ static const struct ending {
 	{ "lost", ERR_LOST, { ERR_NONE, ERR_NONE } },
 };
 
+/* What went wrong with a migration, or 0 and, where the guest runs with a flaw, a line on stderr. */
 static int judge(const struct json_value *record, struct err *err)
 {
 	const struct json_value *error = json_get(record, "error");
@@ -47,8 +48,11 @@ static int judge(const struct json_value *record, struct err *err)
 		return err_set(err, ERR_FAILED, -EBADMSG,
 			       "xenferryd gave a final record whose status is '%s'",
 			       status ? status : "");
-	if (ending->code == ERR_NONE)
+	if (ending->code == ERR_NONE) {
+		if (message) /* the guest has moved, and lacks something */
+			fprintf(stderr, "xenferry: the guest has moved, but: %s\n", message);
 		return 0;
+	}
 	if (own == ERR_NONE || (own != ending->finer[0] && own != ending->finer[1]))
 		own = ending->code;
 	return err_set(err, own, -ECANCELED, "%s", message ? message : ending->status);

@@ -29,6 +29,7 @@ enum field {
 	FIELD_STEP_PHASE = 2,
 	FIELD_STEP_START_US = 3,
 	FIELD_STEP_END_US = 4,
+	FIELD_TROUBLE = 9,      /* SP5's answer: what went wrong after commit, for the operator */
 };
 
 typedef int say_fn(struct migration *m, struct tlv_writer *writer, struct err *err);
@@ -196,7 +197,7 @@ static int hear_running(struct migration *m, const struct tlv_field *field, stru
 	return rc;
 }
 
-/* ---- SP5's answer, and ABORTED: the target's timeline ---- */
+/* ---- SP5's answer, and ABORTED: the target's timeline, and what went wrong there ---- */
 
 static int say_timeline(struct migration *m, struct tlv_writer *writer, struct err *err)
 {
@@ -211,7 +212,20 @@ static int say_timeline(struct migration *m, struct tlv_writer *writer, struct e
 		tlv_put_u64(writer, FIELD_STEP_END_US, stamp->end_us);
 		tlv_end(writer, mark);
 	}
+	if (m->record->error.code != ERR_NONE)
+		tlv_put_string(writer, FIELD_TROUBLE, m->record->error.message);
 	return 0;
+}
+
+/* The guest has moved and runs; the operator has to hear what it lacks. */
+static int hear_trouble(struct migration *m, const struct tlv_field *field)
+{
+	char message[ERR_MESSAGE_MAX];
+	int rc = tlv_get_string(field, message, sizeof(message));
+
+	if (rc == 0 && m->record->error.code == ERR_NONE)
+		(void)err_set(&m->record->error, ERR_FAILED, -EIO, "at the target: %s", message);
+	return rc;
 }
 
 static int hear_step_field(struct step_stamp *stamp, const struct tlv_field *field)
@@ -246,6 +260,8 @@ static int hear_timeline(struct migration *m, const struct tlv_field *field, str
 	int rc;
 
 	(void)err;
+	if (field->type == FIELD_TROUBLE)
+		return hear_trouble(m, field);
 	if (field->type != FIELD_STEP)
 		return -ENOTSUP;
 	tlv_reader_init(&reader, field->value, field->size);

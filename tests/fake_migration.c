@@ -242,9 +242,11 @@ static int link_send(struct link *link, enum wire_type type, uint16_t point, con
 {
 	struct fake_migration *fake = CONTAINER(link, link);
 
-	(void)payload;
-	(void)size;
 	(void)deadline_us;
+	if (size <= sizeof(fake->said[point].bytes) && size > 0) {
+		memcpy(fake->said[point].bytes, payload, size);
+		fake->said[point].size = size;
+	}
 	switch (type) {
 	case WIRE_SYNC:
 		fake->last = point;
@@ -277,6 +279,13 @@ static int link_receive(struct link *link, uint64_t deadline_us, bool cancellabl
 		fake->last++;
 	*message = (struct message){ .type = fake->owes_answer ? WIRE_ANSWER : WIRE_SYNC,
 				     .point = (uint16_t)fake->last };
+	if (fake->owes_answer && fake->answers[fake->last].size > 0) {
+		message->size = fake->answers[fake->last].size;
+		message->payload = malloc(message->size);
+		if (!message->payload)
+			abort();
+		memcpy(message->payload, fake->answers[fake->last].bytes, message->size);
+	}
 	fake->owes_answer = false;
 	return enter(fake, err, "hear %s", sync_label(fake->last));
 }

@@ -33,6 +33,10 @@ struct fake_migration {
 	enum sync_point last;     /* the last point that was said or heard */
 	bool owes_answer;         /* the peer has to answer it */
 	bool aborted;             /* this side gave up: all that the peer has to say is ABORTED */
+	struct fake_payload {
+		uint8_t bytes[4096];
+		size_t size;
+	} said[SYNC_POINTS], answers[SYNC_POINTS]; /* this side's; the peer's, empty if not set */
 	enum outcome outcomes[FAKE_OUTCOMES]; /* what ask() answers, in order */
 	size_t asked;
 	unsigned stream_events;   /* handed out so far */

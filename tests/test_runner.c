@@ -308,6 +308,24 @@ static void after_commit_a_step_is_tried_again_and_then_only_said(void **state)
 	fake_migration_fini(&fake);
 }
 
+/* The peer's payloads are the test's to make here: what a target says, a source hears. */
+static void what_failed_at_the_target_after_commit_is_heard_at_the_source(void **state)
+{
+	struct fake_migration source, target;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&target, SIDE_TARGET, "handover", "settle", &err), 0);
+	fake_migration_init(&source, SIDE_SOURCE, "handover");
+	source.answers[SYNC_SP5] = target.said[SYNC_SP5];
+	assert_int_equal(plan_run(&source.migration, 0, &err), 0);
+	assert_int_equal(source.record.error.code, ERR_FAILED);
+	assert_non_null(strstr(source.record.error.message, "at the target: settle-guest"));
+	assert_true(source.record.step_count > target.record.step_count); /* its timeline as well */
+	fake_migration_fini(&source);
+	fake_migration_fini(&target);
+}
+
 static void a_guest_that_cannot_be_unpaused_is_said_to_be_lost(void **state)
 {
 	struct fake_migration fake;
@@ -337,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_doubt_that_nobody_answers_stays_a_doubt),
 		cmocka_unit_test(a_target_that_loses_its_peer_after_commit_goes_on_alone),
 		cmocka_unit_test(after_commit_a_step_is_tried_again_and_then_only_said),
+		cmocka_unit_test(what_failed_at_the_target_after_commit_is_heard_at_the_source),
 		cmocka_unit_test(a_guest_that_cannot_be_unpaused_is_said_to_be_lost),
 	};
 

@@ -31,7 +31,7 @@ static const struct ending {
 	{ "lost", ERR_LOST, { ERR_NONE, ERR_NONE } },
 };
 
-/* What went wrong with a migration, or 0 and, where the guest runs with a flaw, a line on stderr. */
+/* What went wrong, or 0; where the guest has moved with a flaw, a line on stderr says so. */
 static int judge(const struct json_value *record, struct err *err)
 {
 	const struct json_value *error = json_get(record, "error");

@@ -30,6 +30,11 @@ enum field {
 	FIELD_STEP_START_US = 3,
 	FIELD_STEP_END_US = 4,
 	FIELD_TROUBLE = 9,      /* SP5's answer: what went wrong after commit, for the operator */
+	FIELD_MEETING = 10,     /* SP5's answer, ABORTED: when the target met a point, nested: */
+	FIELD_MEETING_POINT = 1,
+	FIELD_COMMIT = 11,      /* the same: when it made the commit durable; both with */
+	FIELD_SPAN_START_US = 3,
+	FIELD_SPAN_END_US = 4,
 };
 
 typedef int say_fn(struct migration *m, struct tlv_writer *writer, struct err *err);
@@ -159,9 +164,12 @@ static int hear_released(struct migration *m, const struct tlv_field *field, str
 /* The commit: once this line is durable, the guest is the target's. */
 static int take_guest(struct migration *m, struct err *err)
 {
-	int rc = m->journal->ops->append(
-		m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
+	int rc;
 
+	m->record->commit.start_us = clock_now_us(m->clock);
+	rc = m->journal->ops->append(
+		m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
+	m->record->commit.end_us = clock_now_us(m->clock);
 	if (rc == 0)
 		m->taken = true;
 	return rc;
@@ -199,6 +207,28 @@ static int hear_running(struct migration *m, const struct tlv_field *field, stru
 
 /* ---- SP5's answer, and ABORTED: the target's timeline, and what went wrong there ---- */
 
+static void say_span(struct tlv_writer *writer, uint16_t field, enum sync_point point,
+		     const struct record_span *span)
+{
+	size_t mark = tlv_begin(writer, field);
+
+	if (point != SYNC_NONE)
+		tlv_put_u64(writer, FIELD_MEETING_POINT, point);
+	tlv_put_u64(writer, FIELD_SPAN_START_US, span->start_us);
+	tlv_put_u64(writer, FIELD_SPAN_END_US, span->end_us);
+	tlv_end(writer, mark);
+}
+
+static void say_meetings(const struct record *record, struct tlv_writer *writer)
+{
+	for (enum sync_point point = SYNC_NONE + 1; point < SYNC_POINTS; point++)
+		if (record->meetings[point][SIDE_TARGET].end_us)
+			say_span(writer, FIELD_MEETING, point,
+				 &record->meetings[point][SIDE_TARGET]);
+	if (record->commit.end_us)
+		say_span(writer, FIELD_COMMIT, SYNC_NONE, &record->commit);
+}
+
 static int say_timeline(struct migration *m, struct tlv_writer *writer, struct err *err)
 {
 	(void)err;
@@ -212,6 +242,7 @@ static int say_timeline(struct migration *m, struct tlv_writer *writer, struct e
 		tlv_put_u64(writer, FIELD_STEP_END_US, stamp->end_us);
 		tlv_end(writer, mark);
 	}
+	say_meetings(m->record, writer);
 	if (m->record->error.code != ERR_NONE)
 		tlv_put_string(writer, FIELD_TROUBLE, m->record->error.message);
 	return 0;
@@ -225,6 +256,35 @@ static int hear_trouble(struct migration *m, const struct tlv_field *field)
 
 	if (rc == 0 && m->record->error.code == ERR_NONE)
 		(void)err_set(&m->record->error, ERR_FAILED, -EIO, "at the target: %s", message);
+	return rc;
+}
+
+/* Of a meeting or of the commit; a point that we do not know is not shown. */
+static int hear_span(struct migration *m, const struct tlv_field *field)
+{
+	struct record_span span = { 0 };
+	uint64_t point = SYNC_NONE;
+	struct tlv_reader reader;
+	struct tlv_field inner;
+	int rc;
+
+	tlv_reader_init(&reader, field->value, field->size);
+	while ((rc = tlv_next(&reader, &inner)) > 0) {
+		if (inner.type == FIELD_MEETING_POINT)
+			rc = tlv_get_u64(&inner, &point);
+		else if (inner.type == FIELD_SPAN_START_US)
+			rc = tlv_get_u64(&inner, &span.start_us);
+		else if (inner.type == FIELD_SPAN_END_US)
+			rc = tlv_get_u64(&inner, &span.end_us);
+		if (rc < 0)
+			return rc;
+	}
+	span.start_us = from_target_clock(m, span.start_us);
+	span.end_us = from_target_clock(m, span.end_us);
+	if (field->type == FIELD_COMMIT)
+		m->record->commit = span;
+	else if (point > SYNC_NONE && point < SYNC_POINTS)
+		m->record->meetings[point][SIDE_TARGET] = span;
 	return rc;
 }
 
@@ -262,6 +322,8 @@ static int hear_timeline(struct migration *m, const struct tlv_field *field, str
 	(void)err;
 	if (field->type == FIELD_TROUBLE)
 		return hear_trouble(m, field);
+	if (field->type == FIELD_MEETING || field->type == FIELD_COMMIT)
+		return hear_span(m, field);
 	if (field->type != FIELD_STEP)
 		return -ENOTSUP;
 	tlv_reader_init(&reader, field->value, field->size);
@@ -375,11 +437,14 @@ static int hear_point(struct migration *m, enum sync_point point, uint64_t deadl
 
 int meet(struct migration *m, enum sync_point point, uint64_t deadline_us, struct err *err)
 {
+	struct record_span *span = &m->record->meetings[point][m->side];
 	int rc;
 
 	assert(point > SYNC_NONE && point < SYNC_POINTS && m->link);
+	span->start_us = clock_now_us(m->clock);
 	rc = sync_speaker(point) == m->side ? say_point(m, point, deadline_us, err)
 					    : hear_point(m, point, deadline_us, err);
+	span->end_us = clock_now_us(m->clock);
 	if (rc == 0)
 		m->record->sync_point = point;
 	return rc;

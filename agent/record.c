@@ -75,11 +75,6 @@ double record_downtime_ms(const struct record *record, uint64_t now_us)
 	return (double)(end_us - record->suspended_us) / 1000;
 }
 
-static double since_start_ms(const struct record *record, uint64_t at_us)
-{
-	return ((double)at_us - (double)record->started_us) / 1000;
-}
-
 static void write_error(const struct record *record, struct json_writer *writer)
 {
 	json_key(writer, "error");
@@ -120,12 +115,66 @@ static void write_steps(const struct record *record, uint64_t now_us, struct jso
 		json_put_string(writer, "name", stamp->name);
 		json_put_string(writer, "side", side_name(stamp->side));
 		json_put_string(writer, "phase", phase_name(stamp->phase));
-		json_put_double(writer, "start_ms", since_start_ms(record, stamp->start_us));
+		json_put_double(writer, "start_ms", record_ms(record, stamp->start_us));
 		json_put_double(writer, "end_ms",
-				since_start_ms(record, stamp->end_us ? stamp->end_us : now_us));
+				record_ms(record, stamp->end_us ? stamp->end_us : now_us));
 		json_object_end(writer);
 	}
 	json_array_end(writer);
+}
+
+static void write_time(const struct record *record, const char *key, uint64_t at_us,
+		       struct json_writer *writer)
+{
+	json_key(writer, key);
+	if (at_us)
+		json_double(writer, record_ms(record, at_us));
+	else
+		json_null(writer);
+}
+
+static void write_span(const struct record *record, const struct record_span *span,
+		       uint64_t now_us, struct json_writer *writer)
+{
+	json_put_double(writer, "start_ms", record_ms(record, span->start_us));
+	json_put_double(writer, "end_ms",
+			record_ms(record, span->end_us ? span->end_us : now_us));
+}
+
+static void write_meetings(const struct record *record, uint64_t now_us,
+			   struct json_writer *writer)
+{
+	json_key(writer, "sync_points");
+	json_array_begin(writer);
+	for (enum sync_point point = SYNC_NONE + 1; point < SYNC_POINTS; point++)
+		for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
+			const struct record_span *span = &record->meetings[point][side];
+
+			if (!span->start_us)
+				continue;
+			json_object_begin(writer);
+			json_put_string(writer, "name", sync_label(point));
+			json_put_string(writer, "side", side_name(side));
+			write_span(record, span, now_us, writer);
+			json_object_end(writer);
+		}
+	json_array_end(writer);
+}
+
+/* What a blackout is taken apart by: when it was, and the target's commit in it. */
+static void write_blackout(const struct record *record, uint64_t now_us,
+			   struct json_writer *writer)
+{
+	write_time(record, "suspended_ms", record->suspended_us, writer);
+	write_time(record, "running_ms", record->running_us, writer);
+	json_key(writer, "commit");
+	if (!record->commit.start_us) {
+		json_null(writer);
+		return;
+	}
+	json_object_begin(writer);
+	write_span(record, &record->commit, now_us, writer);
+	json_object_end(writer);
 }
 
 static void write_started(const struct record *record, struct json_writer *writer)
@@ -160,13 +209,16 @@ void record_write(const struct record *record, uint64_t now_us, struct json_writ
 	json_put_string(writer, "sync_point", sync_label(record->sync_point));
 	write_error(record, writer);
 	write_started(record, writer);
-	json_put_double(writer, "total_ms", since_start_ms(record, end_us));
+	json_put_double(writer, "total_ms", record_ms(record, end_us));
 	json_put_double(writer, "downtime_ms", record_downtime_ms(record, end_us));
 	json_put_double(writer, "predicted_downtime_ms", record->predicted_downtime_ms);
 	json_put_integer(writer, "downtime_limit_ms", record->downtime_limit_ms);
 	json_put_double(writer, "clock_uncertainty_ms",
 			(double)record->clock_uncertainty_us / 1000);
 	write_memory(record, writer);
+	write_blackout(record, now_us, writer);
 	write_steps(record, now_us, writer);
+	write_meetings(record, now_us, writer);
+	record_write_passes(record, now_us, writer);
 	json_object_end(writer);
 }

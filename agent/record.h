@@ -17,6 +17,7 @@
 #include "sync.h"
 
 #define RECORD_STEPS_MAX (2 * PLAN_ROWS_MAX)
+#define RECORD_PASSES_MAX 64 /* then the last one grows */
 
 /* One row a status: its word. The last five are final. */
 #define STATUS_TABLE(X) \
@@ -50,6 +51,18 @@ struct step_stamp {
 	uint64_t start_us, end_us; /* end 0: it has not ended */
 };
 
+/* From when to when, on this host's clock; end 0: it has not ended; all 0: not (yet). */
+struct record_span {
+	uint64_t start_us, end_us;
+};
+
+/* One pass of the copy over memory. The last one goes while the guest is suspended. */
+struct pass_stamp {
+	struct record_span span;
+	uint64_t begun_wire_bytes, sent_bytes;
+	uint64_t dirty_bytes; /* what the pass began with; 0: not known */
+};
+
 struct record {
 	char uuid[GUEST_UUID_SIZE];
 	char guest_uuid[GUEST_UUID_SIZE], guest_name[GUEST_NAME_MAX];
@@ -74,6 +87,10 @@ struct record {
 
 	struct step_stamp steps[RECORD_STEPS_MAX];
 	size_t step_count;
+	struct record_span meetings[SYNC_POINTS][2]; /* by point and side, waiting included */
+	struct record_span commit; /* in which the target made the commit durable */
+	struct pass_stamp passes[RECORD_PASSES_MAX];
+	size_t pass_count;
 };
 
 /* Starts a step's stamp, and ends the newest one of `side` with that name. [blackout] */
@@ -82,8 +99,33 @@ void record_step_start(struct record *record, const struct step *step, enum side
 void record_step_end(struct record *record, const struct step *step, enum side side,
 		     uint64_t now_us);
 
+/*
+ * Ends the pass that is under way, if any, at `wire_bytes` sent so far; record_pass_start() then
+ * begins the next, with `dirty_bytes` to send. [blackout]
+ */
+void record_pass_start(struct record *record, uint64_t dirty_bytes, uint64_t wire_bytes,
+		       uint64_t now_us);
+void record_pass_end(struct record *record, uint64_t wire_bytes, uint64_t now_us);
+/*
+ * The copy has come to `wire_bytes`: sets the rate at which the pass under way sends, what remains
+ * (first pass: of all memory), and the time to the end of the pass. [blackout]
+ */
+void record_progress(struct record *record, uint64_t wire_bytes, uint64_t now_us);
+
+/* Milliseconds from the job's start. */
+static inline double record_ms(const struct record *record, uint64_t at_us)
+{
+	return ((double)at_us - (double)record->started_us) / 1000;
+}
+
 /* Suspended to unpaused, as far as it has come by `now_us`; 0 before it began. */
 double record_downtime_ms(const struct record *record, uint64_t now_us);
+
+/*
+ * Writes "passes": for each its times, bytes and rates. A pass's dirty rate is known when the next
+ * one begins: what that one has to send was dirtied since.
+ */
+void record_write_passes(const struct record *record, uint64_t now_us, struct json_writer *writer);
 
 /* The record as one JSON object. */
 void record_write(const struct record *record, uint64_t now_us, struct json_writer *writer);

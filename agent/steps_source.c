@@ -61,17 +61,24 @@ static void note_progress(struct migration *m, const struct stream_event *event)
 {
 	struct record *record = m->record;
 
-	record->wire_bytes = event->wire_bytes;
-	record->transferred_bytes = event->wire_bytes;
-	record->iterations = event->iteration + 1;
-	record->remaining_bytes = m->policy.remaining_bytes;
+	record_progress(record, event->wire_bytes, clock_now_us(m->clock));
 	record->dirty_bytes_per_s = m->policy.dirty_bytes_per_s;
-	record->send_bytes_per_s = m->policy.send_bytes_per_s;
 	record->predicted_downtime_ms = m->policy.predicted_downtime_ms == UINT32_MAX ?
 						0 : m->policy.predicted_downtime_ms;
-	record->eta_ms = record->send_bytes_per_s ?
-				 record->remaining_bytes * 1000 / record->send_bytes_per_s : 0;
 	migration_publish(m, false);
+}
+
+/* A pass begins with what is dirty, in the first one all of memory, and ends when it is sent. */
+static void note_pass(struct migration *m, const struct stream_event *event)
+{
+	uint64_t dirty_bytes = m->record->memory_bytes, now_us = clock_now_us(m->clock);
+
+	if (event->iteration > 0)
+		dirty_bytes = event->dirty_pages > 0 ? (uint64_t)event->dirty_pages * 4096 : 0;
+	if (event->sent)
+		record_pass_end(m->record, event->wire_bytes, now_us);
+	else
+		record_pass_start(m->record, dirty_bytes, event->wire_bytes, now_us);
 }
 
 static int decide(struct migration *m, const struct stream_event *event, struct err *err)
@@ -79,6 +86,7 @@ static int decide(struct migration *m, const struct stream_event *event, struct 
 	enum stream_decision decision =
 		policy_decide(&m->policy, event, clock_now_us(m->clock), err);
 
+	note_pass(m, event);
 	note_progress(m, event);
 	if (decision == STREAM_ABORT)
 		return -ETIMEDOUT;
@@ -103,6 +111,8 @@ static int copy_until_suspend(struct migration *m, struct err *err)
 			rc = decide(m, &event, err);
 			break;
 		case STREAM_SUSPEND:
+			record_pass_end(m->record, event.wire_bytes, clock_now_us(m->clock));
+			m->record->wire_bytes = event.wire_bytes;
 			return 0;
 		case STREAM_PEER:
 			rc = meet_hear_abort(m, err);
@@ -174,6 +184,7 @@ int source_finish_copy(struct migration *m, struct err *err)
 	bool peer_spoke = false;
 	struct stream_event event;
 
+	record_pass_start(m->record, 0, m->record->wire_bytes, m->record->suspended_us);
 	do {
 		int rc = m->host->ops->stream_next(m->host, peer_spoke ? -1 : peer_fd,
 						   m->deadline_us, false, &event, err);
@@ -184,6 +195,7 @@ int source_finish_copy(struct migration *m, struct err *err)
 		m->record->transferred_bytes = event.wire_bytes;
 		peer_spoke |= event.kind == STREAM_PEER;
 	} while (event.kind != STREAM_FINISHED);
+	record_pass_end(m->record, event.wire_bytes, clock_now_us(m->clock));
 	if (!event.ok && peer_spoke && meet_hear_abort(m, err) == -ECONNABORTED)
 		return -ECONNABORTED;
 	if (!event.ok)

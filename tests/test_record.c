@@ -118,6 +118,70 @@ static void an_error_is_a_code_and_a_sentence(void **state)
 			    "there is no guest 'g9' on A");
 }
 
+static void each_pass_has_its_bytes_and_rates(void **state)
+{
+	struct record record = example();
+	CLEANUP_JSON_VALUE struct json_value *value = NULL;
+	const struct json_value *passes;
+
+	(void)state;
+	record_pass_start(&record, 8000000, 0, 1000000);
+	record_pass_end(&record, 8000000, 2000000);
+	record_pass_start(&record, 500000, 8000000, 2000000);
+	record_pass_end(&record, 8500000, 2250000);
+	value = written(&record);
+	passes = json_get(value, "passes");
+
+	assert_int_equal(json_size(passes), 2);
+	assert_int_equal(json_get_integer(json_at(passes, 0), "send_bytes_per_s", 0), 8000000);
+	assert_int_equal(json_get_integer(json_at(passes, 0), "dirty_bytes_per_s", 0), 500000);
+	assert_int_equal(json_get_integer(json_at(passes, 1), "sent_bytes", 0), 500000);
+	assert_int_equal(json_get_integer(json_at(passes, 1), "send_bytes_per_s", 0), 2000000);
+}
+
+static void more_passes_than_there_is_room_for_make_the_last_one_longer(void **state)
+{
+	struct record record = example();
+
+	(void)state;
+	for (uint64_t i = 0; i < RECORD_PASSES_MAX + 10; i++)
+		record_pass_start(&record, 4096, i * 4096, 1000000 + i * 1000);
+	record_pass_end(&record, (RECORD_PASSES_MAX + 10) * 4096, 9000000);
+	assert_int_equal(record.pass_count, RECORD_PASSES_MAX);
+	assert_int_equal(record.passes[RECORD_PASSES_MAX - 1].span.end_us, 9000000);
+	assert_int_equal(record.passes[RECORD_PASSES_MAX - 1].sent_bytes, 11 * 4096);
+}
+
+static void the_first_pass_knows_what_remains_of_all_memory(void **state)
+{
+	struct record record = example();
+
+	(void)state;
+	record.memory_bytes = 10000000;
+	record_pass_start(&record, record.memory_bytes, 0, 1000000);
+	record_progress(&record, 4000000, 2000000);
+	assert_int_equal(record.remaining_bytes, 6000000);
+	assert_int_equal(record.send_bytes_per_s, 4000000);
+	assert_int_equal(record.eta_ms, 1500);
+}
+
+static void meetings_and_the_commit_are_written_where_there_were_any(void **state)
+{
+	struct record record = example();
+	CLEANUP_JSON_VALUE struct json_value *value = NULL;
+	const struct json_value *points;
+
+	(void)state;
+	record.meetings[SYNC_SP3][SIDE_TARGET] = (struct record_span){ 2040000, 2060000 };
+	record.commit = (struct record_span){ 2045000, 2055000 };
+	value = written(&record);
+	points = json_get(value, "sync_points");
+	assert_int_equal(json_size(points), 1);
+	assert_string_equal(json_get_string(json_at(points, 0), "name"), "SP3");
+	assert_string_equal(json_get_string(json_at(points, 0), "side"), "target");
+	assert_float_equal(json_get_double(json_get(value, "commit"), "end_ms", 0), 1055, 0.001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +190,10 @@ int main(void)
 		cmocka_unit_test(a_guest_that_was_not_suspended_has_no_downtime),
 		cmocka_unit_test(downtime_grows_until_the_guest_runs_and_stops_with_the_job),
 		cmocka_unit_test(an_error_is_a_code_and_a_sentence),
+		cmocka_unit_test(each_pass_has_its_bytes_and_rates),
+		cmocka_unit_test(more_passes_than_there_is_room_for_make_the_last_one_longer),
+		cmocka_unit_test(the_first_pass_knows_what_remains_of_all_memory),
+		cmocka_unit_test(meetings_and_the_commit_are_written_where_there_were_any),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

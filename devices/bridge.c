@@ -2,7 +2,6 @@
 #include "bridge.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <limits.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -10,90 +9,31 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include "cleanup.h"
+#include "rtnetlink.h"
 #include "site.h"
 #include "vif.h"
 
-/* The kernel answers before send() returns; this is only in case it never does. */
-#define ANSWER_TIMEOUT_S 1
-#define MESSAGE_MAX 512 /* far above the longest message here, and its answer */
+#define PORTS_MAX 1024 /* of a bridge: BR_MAX_PORTS, Linux 6.1 */
 
-struct rtnetlink {
-	struct mnl_socket *socket;
-	uint32_t sequence;
-	_Alignas(NLMSG_ALIGNTO) char buffer[MESSAGE_MAX];
+/* Those of a bridge that are not the guest's. */
+struct ports {
+	const char *bridge; /* NULL: none's yet */
+	unsigned list[PORTS_MAX];
+	size_t count;
 };
 
-static void rtnetlink_close(struct rtnetlink *link)
-{
-	if (link->socket)
-		mnl_socket_close(link->socket);
-}
-#define CLEANUP_RTNETLINK __attribute__((cleanup(rtnetlink_close)))
-
-static int rtnetlink_open(struct rtnetlink *link, struct err *err)
-{
-	struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
-
-	link->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!link->socket || mnl_socket_bind(link->socket, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    setsockopt(mnl_socket_get_fd(link->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout,
-		       sizeof(timeout)) < 0)
-		return err_errno(err, "cannot talk to the kernel's network (rtnetlink)");
-	return 0;
-}
-
-static struct nlmsghdr *message_begin(struct rtnetlink *link, uint16_t type)
-{
-	struct nlmsghdr *message = mnl_nlmsg_put_header(link->buffer);
-
-	message->nlmsg_type = type;
-	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	message->nlmsg_seq = ++link->sequence;
-	return message;
-}
-
-/* Sends the message and waits for the answer to it. 0 or -errno, the kernel's. */
-static int message_send(struct rtnetlink *link, const struct nlmsghdr *message)
-{
-	uint32_t sequence = message->nlmsg_seq;
-	unsigned port = mnl_socket_get_portid(link->socket);
-	ssize_t size;
-
-	if (mnl_socket_sendto(link->socket, message, message->nlmsg_len) < 0)
-		return -errno;
-	size = mnl_socket_recvfrom(link->socket, link->buffer, sizeof(link->buffer));
-	if (size < 0)
-		return -errno;
-	return mnl_cb_run(link->buffer, (size_t)size, sequence, port, NULL, NULL) < 0 ? -errno : 0;
-}
-
-/* `master` 0: none. */
-static int set_master(struct rtnetlink *link, unsigned interface, unsigned master)
-{
-	struct nlmsghdr *message = message_begin(link, RTM_SETLINK);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-
-	info->ifi_family = AF_UNSPEC;
-	info->ifi_index = (int)interface;
-	mnl_attr_put_u32(message, IFLA_MASTER, master);
-	return message_send(link, message);
-}
-
-static int forget_mac(struct rtnetlink *link, unsigned port, const uint8_t mac[VIF_MAC_BYTES])
-{
-	struct nlmsghdr *message = message_begin(link, RTM_DELNEIGH);
-	struct ndmsg *neighbour = mnl_nlmsg_put_extra_header(message, sizeof(*neighbour));
-
-	neighbour->ndm_family = AF_BRIDGE;
-	neighbour->ndm_ifindex = (int)port;
-	neighbour->ndm_flags = NTF_MASTER; /* the bridge's table, not the device's own */
-	mnl_attr_put(message, NDA_LLADDR, VIF_MAC_BYTES, mac);
-	return message_send(link, message);
-}
+/* All that is asked for a guest's VIFs, in batches; the first failure is the one to tell. */
+struct errand {
+	const struct description *guest;
+	const char *purpose; /* "cannot PURPOSE bridge xenbr0" */
+	struct rtnetlink link;
+	const struct device *devices[RTNETLINK_BATCH_MAX]; /* whom the requests are for */
+	struct ports ports;
+	struct err *err;
+	int first;
+};
 
 bool bridge_exists(const char *sys_dir, const char *name)
 {
@@ -103,78 +43,146 @@ bool bridge_exists(const char *sys_dir, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-static int leave(struct rtnetlink *link, const struct description *guest,
-		 const struct device *device, const char *bridge, struct err *err)
+static void fail(struct errand *errand, const struct device *device, int rc, const char *why)
 {
-	unsigned interface = vif_index(guest->domid, device);
-	int rc = interface ? set_master(link, interface, 0) : -ENODEV;
+	char label[64];
 
-	if (rc == 0 || rc == -ENODEV)
-		return 0;
-	return err_set(err, ERR_FAILED, rc, "cannot take it off bridge %s: %s", bridge,
-		       strerror(-rc));
+	if (errand->first)
+		return;
+	errand->first = err_set(errand->err, ERR_FAILED, rc, "%s: cannot %s bridge %s: %s",
+				device_label(device, label, sizeof(label)), errand->purpose,
+				vif_bridge(device), why);
 }
 
-static int forget(struct rtnetlink *link, const struct description *guest,
-		  const struct device *device, const char *bridge, struct err *err)
+static void send_batch(struct errand *errand)
+{
+	size_t count = errand->link.count;
+	int answers[RTNETLINK_BATCH_MAX];
+	int rc = rtnetlink_send(&errand->link, answers, errand->first ? NULL : errand->err);
+
+	if (rc && !errand->first)
+		errand->first = rc;
+	/* most ports never heard of the guest, and one may just have been unplugged */
+	for (size_t i = 0; !rc && i < count; i++)
+		if (answers[i] && answers[i] != -ENOENT && answers[i] != -ENODEV)
+			fail(errand, errand->devices[i], answers[i], strerror(-answers[i]));
+}
+
+static struct nlmsghdr *request(struct errand *errand, const struct device *device, uint16_t type)
+{
+	if (rtnetlink_is_full(&errand->link))
+		send_batch(errand);
+	errand->devices[errand->link.count] = device;
+	return rtnetlink_request(&errand->link, type);
+}
+
+static void leave(struct errand *errand, const struct device *device)
+{
+	unsigned interface = vif_index(errand->guest->domid, device);
+	struct nlmsghdr *message;
+	struct ifinfomsg *info;
+
+	if (!interface)
+		return;
+	message = request(errand, device, RTM_SETLINK);
+	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
+	info->ifi_family = AF_UNSPEC;
+	info->ifi_index = (int)interface;
+	mnl_attr_put_u32(message, IFLA_MASTER, 0);
+}
+
+static void forget_mac(struct errand *errand, const struct device *device, unsigned port,
+		       const uint8_t mac[VIF_MAC_BYTES])
+{
+	struct nlmsghdr *message = request(errand, device, RTM_DELNEIGH);
+	struct ndmsg *neighbour = mnl_nlmsg_put_extra_header(message, sizeof(*neighbour));
+
+	neighbour->ndm_family = AF_BRIDGE;
+	neighbour->ndm_ifindex = (int)port;
+	neighbour->ndm_flags = NTF_MASTER; /* the bridge's table, not the device's own */
+	mnl_attr_put(message, NDA_LLADDR, VIF_MAC_BYTES, mac);
+}
+
+/* One of the guest's VIFs: no frame of the guest's ever came in there, as it did not run here. */
+static bool is_own(const struct description *guest, const char *name)
+{
+	for (size_t i = 0; i < guest->device_count; i++)
+		if (guest->devices[i].kind == DEVICE_VIF &&
+		    vif_is_called(guest->domid, &guest->devices[i], name))
+			return true;
+	return false;
+}
+
+/* The VIFs of a guest are mostly on one bridge, whose other ports are looked up once. */
+static int list_ports(struct ports *ports, const struct description *guest, const char *bridge)
+{
+	CLEANUP_DIR DIR *folder = NULL;
+	char path[PATH_MAX];
+
+	if (ports->bridge && strcmp(ports->bridge, bridge) == 0)
+		return 0;
+	snprintf(path, sizeof(path), SITE_SYS_DIR "/class/net/%s/brif", bridge);
+	folder = opendir(path);
+	if (!folder)
+		return -errno;
+	ports->bridge = bridge;
+	ports->count = 0;
+	for (struct dirent *entry; (entry = readdir(folder)) && ports->count < PORTS_MAX;) {
+		bool other = entry->d_name[0] != '.' && !is_own(guest, entry->d_name);
+		unsigned port = other ? if_nametoindex(entry->d_name) : 0;
+
+		if (port)
+			ports->list[ports->count++] = port;
+	}
+	return 0;
+}
+
+static void forget(struct errand *errand, const struct device *device)
 {
 	const char *text = device_backend_node(device, "mac");
-	unsigned own = vif_index(guest->domid, device);
-	CLEANUP_DIR DIR *ports = NULL;
 	uint8_t mac[VIF_MAC_BYTES];
-	char path[PATH_MAX];
-	int first = 0;
+	int rc;
 
-	if (!text || !vif_parse_mac(text, mac))
-		return err_set(err, ERR_FAILED, -EINVAL, "it has no MAC address");
-	snprintf(path, sizeof(path), SITE_SYS_DIR "/class/net/%s/brif", bridge);
-	ports = opendir(path);
-	if (!ports)
-		return err_errno(err, "cannot list the ports of bridge %s", bridge);
-	for (struct dirent *entry; (entry = readdir(ports)) != NULL;) {
-		unsigned port = entry->d_name[0] == '.' ? 0 : if_nametoindex(entry->d_name);
-		int rc = port == 0 || port == own ? 0 : forget_mac(link, port, mac);
-
-		/* most ports never heard of the guest, and one may just have been unplugged */
-		if (rc && rc != -ENOENT && rc != -ENODEV && !first)
-			first = err_set(err, ERR_FAILED, rc,
-					"cannot remove %s from port %s of bridge %s: %s", text,
-					entry->d_name, bridge, strerror(-rc));
+	if (!text || !vif_parse_mac(text, mac)) {
+		fail(errand, device, -EINVAL, "it has no MAC address");
+		return;
 	}
-	return first;
+	rc = list_ports(&errand->ports, errand->guest, vif_bridge(device));
+	if (rc)
+		fail(errand, device, rc, strerror(-rc));
+	for (size_t i = 0; !rc && i < errand->ports.count; i++)
+		forget_mac(errand, device, errand->ports.list[i], mac);
 }
 
-typedef int bridge_fn(struct rtnetlink *link, const struct description *guest,
-		      const struct device *device, const char *bridge, struct err *err);
-
-/* Does `act` for every VIF on a bridge of Linux's; the first failure is the one to tell. */
-static int for_each_vif(const struct description *guest, bridge_fn *act, struct err *err)
+/* Does `act` for every VIF on a bridge of Linux's. */
+static int run_errand(struct errand *errand, void (*act)(struct errand *, const struct device *))
 {
-	CLEANUP_RTNETLINK struct rtnetlink link = { 0 };
-	int first = rtnetlink_open(&link, err);
+	int rc = rtnetlink_open(&errand->link, errand->err);
 
-	for (size_t i = 0; link.socket && i < guest->device_count; i++) {
-		const struct device *device = &guest->devices[i];
+	for (size_t i = 0; rc == 0 && i < errand->guest->device_count; i++) {
+		const struct device *device = &errand->guest->devices[i];
 		const char *bridge = device->kind == DEVICE_VIF ? vif_bridge(device) : NULL;
-		char label[64];
-		int rc;
 
-		if (!bridge || !bridge_exists(SITE_SYS_DIR, bridge))
-			continue;
-		rc = act(&link, guest, device, bridge, first ? NULL : err);
-		if (rc && !first)
-			first = err_prefix(err, rc, "%s",
-					   device_label(device, label, sizeof(label)));
+		if (bridge && bridge_exists(SITE_SYS_DIR, bridge))
+			act(errand, device);
 	}
-	return first;
+	if (rc == 0)
+		send_batch(errand);
+	rtnetlink_close(&errand->link);
+	return rc ? rc : errand->first;
 }
 
 int bridge_leave_all(const struct description *guest, struct err *err)
 {
-	return for_each_vif(guest, leave, err);
+	struct errand errand = { .guest = guest, .err = err, .purpose = "take it off" };
+
+	return run_errand(&errand, leave);
 }
 
 int bridge_forget_macs(const struct description *guest, struct err *err)
 {
-	return for_each_vif(guest, forget, err);
+	struct errand errand = { .guest = guest, .err = err,
+				 .purpose = "remove its MAC from the other ports of" };
+
+	return run_errand(&errand, forget);
 }

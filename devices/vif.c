@@ -72,6 +72,14 @@ const char *vif_name(uint32_t domid, const struct device *device, char name[IF_N
 	return name;
 }
 
+bool vif_is_called(uint32_t domid, const struct device *device, const char *name)
+{
+	char own[IF_NAMESIZE];
+
+	return strcmp(name, vif_name(domid, device, own)) == 0 ||
+	       strcmp(name, own_name(domid, device, own)) == 0;
+}
+
 unsigned vif_index(uint32_t domid, const struct device *device)
 {
 	char name[IF_NAMESIZE];

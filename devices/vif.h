@@ -26,6 +26,8 @@ bool vif_valid_interface(const char *name);
  * Returns `name`. Pure.
  */
 const char *vif_name(uint32_t domid, const struct device *device, char name[IF_NAMESIZE]);
+/* Whether the VIF's interface may be called that: by vif_name(), or as if none were configured. */
+bool vif_is_called(uint32_t domid, const struct device *device, const char *name);
 /*
  * The interface's index, under either name: a script of the site's own need not rename it. 0 when
  * there is none. [blackout]

@@ -60,9 +60,8 @@ struct link {
 /*
  * Connects to `address` (a name or a numeric address) and `port`, says `hello`, and waits for the
  * peer's WELCOME. A name with several addresses has each of them tried, in the resolver's order,
- * with its share of the time. Blocks, also beyond the deadline while a name is looked up
- * (getaddrinfo() has none): call it before anything is touched. A cancel request ends it with
- * -ECANCELED, except for WIRE_ASK: a doubt has to be resolved in any case.
+ * with its share of the time. Blocks until `deadline_us`. A cancel request ends it with -ECANCELED,
+ * except for WIRE_ASK: a doubt has to be resolved in any case.
  *
  * ERR_NO_PEER when it cannot be reached or is no xenferryd, ERR_INCOMPATIBLE (-EPROTONOSUPPORT)
  * on another version; the peer's own refusal is -ECONNABORTED with its code and words. On success

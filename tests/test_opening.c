@@ -311,6 +311,22 @@ static void a_name_that_does_not_exist_is_said(void **state)
 	assert_non_null(strstr(err.message, "cannot be found"));
 }
 
+static void looking_a_name_up_can_be_cancelled(void **state)
+{
+	struct fake_clock fake;
+	struct err err;
+	int fd = -1;
+
+	(void)state;
+	fake_clock_init(&fake);
+	fake.cancelled = true;
+
+	assert_int_equal(link_connect(&fake.clock, "host.invalid", 8002, &control_hello,
+				      clock_after_ms(&fake.clock, 1000), &fd, &err), -ECANCELED);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_non_null(strstr(err.message, "looked up"));
+}
+
 /* ---- the accepting side, against our own link_connect() ---- */
 
 /* In another process: connects, and says by its exit status whether it came out as `rc`, `code`. */
@@ -411,6 +427,7 @@ int main(void)
 		cmocka_unit_test(a_port_where_nobody_listens_is_said_with_the_remedy),
 		cmocka_unit_test(a_host_that_does_not_answer_is_given_up_at_the_deadline),
 		cmocka_unit_test(a_name_that_does_not_exist_is_said),
+		cmocka_unit_test(looking_a_name_up_can_be_cancelled),
 		cmocka_unit_test(a_hello_is_welcomed_and_the_stream_follows),
 		cmocka_unit_test(
 			a_hello_of_a_later_version_is_refused_in_words_that_it_understands),

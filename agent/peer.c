@@ -10,6 +10,7 @@
 
 #define FIELD_OUTCOME 1 /* of an OUTCOME message: enum outcome */
 #define ANSWER_TIMEOUT_MS 5000
+#define HEAR_SOURCE_MS 5000 /* for the rest of a message that has begun */
 
 struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
 			     enum wire_kind kind)
@@ -83,7 +84,7 @@ static const struct peer_ops source_ops = { .open_memory = source_open_memory, .
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note)
 {
-	*peer = (struct peer_tcp){ { &source_ops }, clock, job, note, -1 };
+	*peer = (struct peer_tcp){ { &source_ops }, clock, job, note, -1, NULL };
 }
 
 /* ---- target ---- */
@@ -109,18 +110,39 @@ static int receive_fd(int channel)
 	return fd;
 }
 
+/* The control connection was readable: the source gives up, or is gone. Never 0. */
+static int hear_source(const struct peer_tcp *peer, struct err *err)
+{
+	CLEANUP_MESSAGE struct message message = { 0 };
+	int rc = peer->link->ops->receive(peer->link, clock_after_ms(peer->clock, HEAR_SOURCE_MS),
+					  false, &message, err);
+
+	if (rc < 0)
+		return rc;
+	return err_set(err, ERR_FAILED, -EPROTO, "the source spoke out of turn (message %d)",
+		       (int)message.type);
+}
+
 static int await_fd(const struct peer_tcp *peer, uint64_t deadline_us, struct err *err)
 {
 	for (;;) {
-		struct pollfd pollfd = { .fd = peer->channel, .events = POLLIN };
-		int fd, rc = clock_wait(peer->clock, &pollfd, 1, deadline_us, true);
+		struct pollfd fds[] = {
+			{ .fd = peer->channel, .events = POLLIN },
+			{ .fd = peer->link->ops->fd(peer->link), .events = POLLIN },
+		};
+		int fd, rc = clock_wait(peer->clock, fds, 2, deadline_us, true);
 
 		if (rc == 0)
 			return err_set(err, ERR_FAILED, -ETIMEDOUT,
 				       "the source did not open the memory connection");
+		if (rc == -ECANCELED)
+			return err_set(err, ERR_CANCELLED, rc,
+				       "cancelled while the memory connection was awaited");
 		if (rc < 0)
 			return err_set(err, ERR_FAILED, rc, "waiting for the memory connection: %s",
 				       strerror(-rc));
+		if (fds[1].revents)
+			return hear_source(peer, err);
 		fd = receive_fd(peer->channel);
 		if (fd >= 0)
 			return fd;
@@ -155,9 +177,9 @@ static int target_ask(struct peer *base, uint64_t deadline_us, enum outcome *out
 static const struct peer_ops target_ops = { .open_memory = target_open_memory, .ask = target_ask };
 
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note, int channel)
+		      const struct job_note *note, int channel, struct link *link)
 {
-	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, channel };
+	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, channel, link };
 }
 
 int peer_answer(const struct clock *clock, int fd, const struct job_note *note,

@@ -14,13 +14,14 @@ struct peer_tcp {
 	const struct job *job;
 	const struct job_note *note;
 	int channel; /* target: where the daemon hands the memory connection over */
+	struct link *link; /* target: heard meanwhile, as the source may give up */
 };
 
 /* `job` and `note` stay the caller's, and have to live as long. */
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note);
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note, int channel);
+		      const struct job_note *note, int channel, struct link *link);
 
 /* Our hello to the target of this job. */
 struct wire_hello peer_hello(const struct job *job, const struct job_note *note,

@@ -246,7 +246,8 @@ static int migrate_as_target(struct work *work, struct err *err)
 		rc = prepare_target(work, err);
 	if (rc < 0)
 		return rc;
-	peer_target_init(&peer, &clock_system, &work->job, &work->note, WORKER_CHANNEL_FD);
+	peer_target_init(&peer, &clock_system, &work->job, &work->note, WORKER_CHANNEL_FD,
+			 m->link);
 	m->peer = &peer.peer;
 	return plan_run(m, 0, err);
 }

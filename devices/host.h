@@ -4,8 +4,8 @@
  * machine, behind one table. Every member is implemented; the plan's steps call nothing else.
  *
  * Entry points in the order in which a migration calls them:
- *   source: describe, watch_disks, save_begin, stream_next..., check_disks, suspend, stream_reply,
- *           stream_next (finished), drain, leave_bridges, unplug, destroy
+ *   source: describe, watch_disks, save_begin, stream_limit, stream_next..., check_disks, suspend,
+ *           stream_reply, stream_next (finished), drain, leave_bridges, unplug, destroy
  *   target: examine, create, plug, hold_disks, restore_begin, stream_next (finished), introduce,
  *           forget_macs, unpause, announce, vifs_connected, release_disks, settle
  *   undo:   resume, stream_stop, unwatch_disks, reopen_disks / unplug, destroy
@@ -64,13 +64,19 @@ enum stream_decision { STREAM_ABORT = -1, STREAM_CONTINUE = 0, STREAM_STOP = 1 }
 struct stream_event {
 	enum stream_event_kind kind;
 	uint32_t iteration;         /* 0 is the first pass over all of RAM */
-	bool sent;                  /* ITERATION: asked after sending it (dirty_pages unknown) */
-	int64_t dirty_pages;        /* ITERATION: -1 unknown; 0th: all of the address space */
+	bool sent;                  /* ITERATION: asked after sending it, else before */
+	int64_t dirty_pages;        /* ITERATION: now; -1 unknown; 0th: all of the address space */
 	uint64_t pages_done, pages_total; /* PROGRESS: of this iteration, as the library counts */
 	uint64_t wire_bytes;        /* all: bytes that left (or came) on the connection so far */
 	bool ok;                    /* FINISHED */
 	uint64_t store_pfn, console_pfn; /* FINISHED at the target */
 	char message[512];          /* FINISHED and not ok: the library's own words */
+};
+
+/* How fast a saver may send. */
+struct stream_limit {
+	uint64_t bytes_per_s; /* 0: as fast as it goes */
+	bool last_pass_too;   /* also while the guest is suspended, at the cost of its time */
 };
 
 struct host;
@@ -144,6 +150,11 @@ struct host_ops {
 			   struct stream_event *event, struct err *err);
 	/* Answers ITERATION (a stream_decision) or SUSPEND (0 no, 1 done). [blackout] */
 	int (*stream_reply)(struct host *host, int answer, struct err *err);
+	/*
+	 * Limits how fast the saving child sends from now on, in whatever it is; harmless when none
+	 * runs. [blackout]
+	 */
+	int (*stream_limit)(struct host *host, const struct stream_limit *limit, struct err *err);
 	/*
 	 * Ends the child, in the way its side needs (a saving one cleans up its log-dirty mode),
 	 * and waits for it. Harmless when none runs.

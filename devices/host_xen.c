@@ -154,6 +154,11 @@ static int host_stream_reply(struct host *host, int answer, struct err *err)
 	return stream_reply(xen(host)->stream, answer, err);
 }
 
+static int host_stream_limit(struct host *host, const struct stream_limit *limit, struct err *err)
+{
+	return xen(host)->stream ? stream_limit(xen(host)->stream, limit, err) : 0;
+}
+
 static void host_stream_stop(struct host *host)
 {
 	stream_stop(&xen(host)->stream);
@@ -291,6 +296,7 @@ static const struct host_ops xen_ops = {
 	.save_begin = host_save_begin,
 	.stream_next = host_stream_next,
 	.stream_reply = host_stream_reply,
+	.stream_limit = host_stream_limit,
 	.stream_stop = host_stream_stop,
 	.check_disks = host_check_disks,
 	.suspend = host_suspend,

@@ -259,12 +259,22 @@ int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool c
 	return 0;
 }
 
-int stream_reply(struct stream *stream, int answer, struct err *err)
+static int say(struct stream *stream, const struct stream_word *word, struct err *err)
 {
-	int rc = stream_send_answer(stream->control, answer);
+	int rc = stream_send_word(stream->control, word);
 
 	/* a child that ended meanwhile has left its reason for stream_next() */
 	if (rc == 0 || rc == -EPIPE)
 		return 0;
-	return err_set(err, ERR_FAILED, rc, "answer xenferry-stream: %s", strerror(-rc));
+	return err_set(err, ERR_FAILED, rc, "tell xenferry-stream: %s", strerror(-rc));
+}
+
+int stream_reply(struct stream *stream, int answer, struct err *err)
+{
+	return say(stream, &(struct stream_word){ STREAM_ANSWER, .answer = answer }, err);
+}
+
+int stream_limit(struct stream *stream, const struct stream_limit *limit, struct err *err)
+{
+	return say(stream, &(struct stream_word){ STREAM_LIMIT, .limit = *limit }, err);
 }

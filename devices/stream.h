@@ -46,6 +46,11 @@ int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool c
  */
 int stream_reply(struct stream *stream, int answer, struct err *err);
 /*
+ * Tells a saving child how fast it may send from now on. Never blocks; may run in the blackout. A
+ * child that has ended is no error here.
+ */
+int stream_limit(struct stream *stream, const struct stream_limit *limit, struct err *err);
+/*
  * Ends the child, waits for it and sets *stream to NULL; harmless when it is NULL. A restoring
  * child is killed. A saving one is told to stop, which breaks its connection so that it ends
  * log-dirty mode first; it is given 30 s, and left to itself after that rather than killed.

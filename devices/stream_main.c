@@ -33,11 +33,13 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pacer.h"
 #include "stream_meter.h"
 
 #define XEN_MAJOR 4 /* the libraries' interface to the hypervisor is that of one version */
 #define XEN_MINOR 17
 #define PROGRESS_INTERVAL_US 100000
+#define PACE_MIN_US 1000 /* less is not waited for */
 
 /*
  * A restorer's address space: two bitmaps of the guest's frames, twice while they grow, and beside
@@ -67,6 +69,12 @@ _Static_assert((int)STREAM_STOP == XGS_POLICY_STOP_AND_COPY, "decisions are the 
 struct child {
 	xentoollog_logger logger;
 	struct stream_meter meter;
+	const struct side *side;
+	xc_interface *xch;
+	uint32_t domid;
+	struct stream_limit limit;
+	struct pacer pacer;
+	bool suspended;
 	uint32_t iteration;
 	uint64_t next_progress_us;
 	bool concluded; /* the reason is known: what the library adds to it is left out */
@@ -76,6 +84,17 @@ struct child {
 struct arguments {
 	uint32_t domid, store_port, console_port;
 	uint64_t pages_max;
+};
+
+/* One of the two programs in this one. */
+struct side {
+	const char *verb;
+	int numbers; /* arguments after the verb */
+	bool sending;
+	int death_signal; /* what the worker's death sends us */
+	int (*prepare)(const struct arguments *arguments);
+	int (*run)(struct child *child, xc_interface *xch, const struct arguments *arguments,
+		   struct stream_event *result);
 };
 
 static volatile sig_atomic_t stopping;
@@ -132,18 +151,12 @@ static void on_message(xentoollog_logger *logger, xentoollog_level level, int er
 		log_warning("%s: %s", context ? context : "xen", whole);
 }
 
-static void on_progress(xentoollog_logger *logger, const char *context, const char *doing_what,
-			int percent, unsigned long done, unsigned long total)
+static void show_progress(struct child *child, unsigned long done, unsigned long total)
 {
-	struct child *child = (struct child *)logger;
 	struct stream_event event = { .kind = STREAM_PROGRESS, .iteration = child->iteration };
 	uint64_t now_us = clock_now_us(&clock_system);
 
-	(void)context;
-	(void)doing_what;
-	(void)percent;
-	/* a headline comes without a total */
-	if (total == 0 || now_us < child->next_progress_us)
+	if (now_us < child->next_progress_us)
 		return;
 	child->next_progress_us = now_us + PROGRESS_INTERVAL_US;
 	event.pages_done = done;
@@ -151,6 +164,64 @@ static void on_progress(xentoollog_logger *logger, const char *context, const ch
 	event.wire_bytes = stream_meter_bytes(&child->meter);
 	/* a worker that does not listen just now misses one; the copy does not wait for it */
 	(void)stream_send_event(STREAM_CONTROL_FD, &event, false);
+}
+
+/* From now on; the last pass only when that is asked for. */
+static void obey(struct child *child, const struct stream_limit *limit)
+{
+	bool free = child->suspended && !limit->last_pass_too;
+
+	child->limit = *limit;
+	pacer_set(&child->pacer, free ? 0 : limit->bytes_per_s, clock_now_us(&clock_system),
+		  stream_meter_bytes(&child->meter));
+}
+
+/* Takes what the worker says of its own accord. False: it is gone, or we are to stop. */
+static bool hear_limits(struct child *child)
+{
+	struct stream_word word;
+	int rc;
+
+	while ((rc = stream_receive_word(STREAM_CONTROL_FD, false, &word)) == 1)
+		if (word.kind == STREAM_LIMIT)
+			obey(child, &word.limit);
+	return rc == -EAGAIN && !stopping;
+}
+
+/*
+ * Holds the library up, which calls this every 4 MiB, until more may be sent. The worker is shown
+ * meanwhile that we are there, and a word of its ends the wait.
+ */
+static void keep_pace(struct child *child, unsigned long done, unsigned long total)
+{
+	struct pollfd control = { .fd = STREAM_CONTROL_FD, .events = POLLIN };
+
+	while (hear_limits(child)) {
+		uint64_t wait_us = pacer_wait_us(&child->pacer, clock_now_us(&clock_system),
+						 stream_meter_bytes(&child->meter));
+
+		if (wait_us < PACE_MIN_US)
+			return;
+		if (wait_us > PROGRESS_INTERVAL_US)
+			wait_us = PROGRESS_INTERVAL_US;
+		(void)poll(&control, 1, (int)(wait_us / 1000));
+		show_progress(child, done, total);
+	}
+}
+
+static void on_progress(xentoollog_logger *logger, const char *context, const char *doing_what,
+			int percent, unsigned long done, unsigned long total)
+{
+	struct child *child = (struct child *)logger;
+
+	(void)context;
+	(void)doing_what;
+	(void)percent;
+	if (total == 0) /* a headline */
+		return;
+	show_progress(child, done, total);
+	if (child->side->sending)
+		keep_pace(child, done, total);
 }
 
 static void on_destroy(xentoollog_logger *logger)
@@ -163,13 +234,29 @@ static void on_destroy(xentoollog_logger *logger)
 /* The worker's answer, or `no` when there is none: it is gone, or we are to stop. */
 static int ask(struct child *child, struct stream_event *question, int no)
 {
-	int answer;
+	struct stream_word word = { .kind = STREAM_LIMIT };
 
 	question->wire_bytes = stream_meter_bytes(&child->meter);
-	if (stopping || stream_send_event(STREAM_CONTROL_FD, question, true) < 0 ||
-	    stream_receive_answer(STREAM_CONTROL_FD, &answer) <= 0 || stopping)
+	if (stopping || stream_send_event(STREAM_CONTROL_FD, question, true) < 0)
 		return no;
-	return answer;
+	while (word.kind == STREAM_LIMIT) {
+		if (stream_receive_word(STREAM_CONTROL_FD, true, &word) <= 0 || stopping)
+			return no;
+		if (word.kind == STREAM_LIMIT)
+			obey(child, &word.limit);
+	}
+	return word.answer;
+}
+
+/* How many pages are dirty at this moment; -1 when Xen does not say. Clears nothing. */
+static int64_t peek_dirty_pages(const struct child *child)
+{
+	xc_shadow_op_stats_t stats = { 0 };
+
+	if (xc_logdirty_control(child->xch, child->domid, XEN_DOMCTL_SHADOW_OP_PEEK,
+				HYPERCALL_BUFFER(HYPERCALL_BUFFER_NULL), 0, 0, &stats) < 0)
+		return -1;
+	return stats.dirty_count;
 }
 
 /* Called before each iteration, with the count of dirty pages, and after it, without. */
@@ -183,6 +270,9 @@ static int on_precopy_policy(struct precopy_stats stats, void *data)
 		.dirty_pages = stats.dirty_count,
 	};
 	int answer;
+
+	if (question.sent)
+		question.dirty_pages = peek_dirty_pages(child);
 
 	child->iteration = stats.iteration;
 	answer = ask(child, &question, STREAM_ABORT);
@@ -199,8 +289,11 @@ static int on_suspend(void *data)
 	struct stream_event question = { .kind = STREAM_SUSPEND, .iteration = child->iteration };
 
 	child->iteration++; /* what is sent from here on */
-	if (ask(child, &question, 0) == 1)
+	if (ask(child, &question, 0) == 1) {
+		child->suspended = true;
+		obey(child, &child->limit);
 		return 1;
+	}
 	conclude(child, "the guest was not suspended");
 	return 0;
 }
@@ -302,15 +395,7 @@ static int prepare_restorer(const struct arguments *arguments)
 	return setrlimit(RLIMIT_CORE, &no_core) < 0 ? -errno : 0;
 }
 
-static const struct side {
-	const char *verb;
-	int numbers; /* arguments after the verb */
-	bool sending;
-	int death_signal; /* what the worker's death sends us */
-	int (*prepare)(const struct arguments *arguments);
-	int (*run)(struct child *child, xc_interface *xch, const struct arguments *arguments,
-		   struct stream_event *result);
-} sides[] = {
+static const struct side sides[] = {
 	{ "save", 1, true, SIGTERM, prepare_saver, save },
 	{ "restore", 4, false, SIGKILL, prepare_restorer, restore },
 };
@@ -429,6 +514,8 @@ static int run(struct child *child, const struct side *side, const struct argume
 	else
 		add_words(child, strerror(-rc));
 	/* errno says nothing reliable after either side's call: the words do */
+	child->xch = xch;
+	child->domid = arguments->domid;
 	if (xch)
 		result.ok = side->run(child, xch, arguments, &result) == 0;
 	rc = finish(child, &result);
@@ -458,6 +545,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	child.side = side;
 	stream_meter_init(&child.meter, STREAM_MEMORY_FD, side->sending);
 	return run(&child, side, &arguments);
 }

@@ -17,9 +17,11 @@ struct event_packet {
 	char message[sizeof(((struct stream_event *)NULL)->message)];
 };
 
-struct answer_packet {
-	uint32_t version;
+struct word_packet {
+	uint32_t version, kind;
 	int32_t answer;
+	uint32_t last_pass_too;
+	uint64_t bytes_per_s;
 };
 
 /* Sends one packet whole. MSG_NOSIGNAL: a peer that is gone is an errno, not a signal. */
@@ -107,22 +109,33 @@ int stream_receive_event(int fd, struct stream_event *event)
 	return 1;
 }
 
-int stream_send_answer(int fd, int answer)
+int stream_send_word(int fd, const struct stream_word *word)
 {
-	const struct answer_packet packet = {
+	const struct word_packet packet = {
 		.version = STREAM_PROTO_VERSION,
-		.answer = answer,
+		.kind = (uint32_t)word->kind,
+		.answer = word->answer,
+		.last_pass_too = word->limit.last_pass_too,
+		.bytes_per_s = word->limit.bytes_per_s,
 	};
 
 	return send_packet(fd, &packet, sizeof(packet), MSG_DONTWAIT);
 }
 
-int stream_receive_answer(int fd, int *answer)
+int stream_receive_word(int fd, bool wait, struct stream_word *word)
 {
-	struct answer_packet packet;
-	int rc = receive_packet(fd, &packet, sizeof(packet), 0);
+	struct word_packet packet;
+	int rc = receive_packet(fd, &packet, sizeof(packet), wait ? 0 : MSG_DONTWAIT);
 
-	if (rc == 1)
-		*answer = packet.answer;
-	return rc;
+	if (rc != 1)
+		return rc;
+	if (packet.kind > STREAM_LIMIT)
+		return -EPROTO;
+	*word = (struct stream_word){
+		.kind = packet.kind == STREAM_LIMIT ? STREAM_LIMIT : STREAM_ANSWER,
+		.answer = packet.answer,
+		.limit = { .bytes_per_s = packet.bytes_per_s,
+			   .last_pass_too = packet.last_pass_too != 0 },
+	};
+	return 1;
 }

@@ -150,6 +150,12 @@ static int host_stream_reply(struct host *host, int answer, struct err *err)
 	return enter(CONTAINER(host, host), err, "stream_reply %d", answer);
 }
 
+static int host_stream_limit(struct host *host, const struct stream_limit *limit, struct err *err)
+{
+	return enter(CONTAINER(host, host), err, "stream_limit %llu%s",
+		     (unsigned long long)limit->bytes_per_s, limit->last_pass_too ? " all" : "");
+}
+
 static void host_stream_stop(struct host *host)
 {
 	(void)enter(CONTAINER(host, host), NULL, "stream_stop");
@@ -216,6 +222,7 @@ static const struct host_ops host_ops = {
 	.save_begin = host_save_begin,
 	.stream_next = host_stream_next,
 	.stream_reply = host_stream_reply,
+	.stream_limit = host_stream_limit,
 	.stream_stop = host_stream_stop,
 	.check_disks = host_check_disks,
 	.suspend = host_suspend,

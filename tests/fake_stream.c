@@ -31,9 +31,9 @@ static void finish(bool ok, const char *words)
 
 static int hear(void)
 {
-	int answer = -100;
+	struct stream_word word;
 
-	return stream_receive_answer(STREAM_CONTROL_FD, &answer) == 1 ? answer : -100;
+	return stream_receive_word(STREAM_CONTROL_FD, true, &word) == 1 ? word.answer : -100;
 }
 
 /* Says nothing more, and ends with the test. */
@@ -93,6 +93,19 @@ static void play_iterations(void)
 	second = hear();
 	snprintf(words, sizeof(words), "heard %d %d", first, second);
 	finish(false, words);
+}
+
+/* A limit comes before an answer: says what it is. */
+static void play_limit(void)
+{
+	struct stream_event event = { .kind = STREAM_FINISHED, .ok = true };
+	struct stream_word word;
+
+	if (stream_receive_word(STREAM_CONTROL_FD, true, &word) == 1 && word.kind == STREAM_LIMIT) {
+		event.wire_bytes = word.limit.bytes_per_s;
+		event.iteration = word.limit.last_pass_too;
+	}
+	say(&event);
 }
 
 static void play_suspend(void)
@@ -165,6 +178,7 @@ static const struct play {
 	{ "descriptors", play_descriptors },
 	{ "hang", hang },
 	{ "iterations", play_iterations },
+	{ "limit", play_limit },
 	{ "other-version", play_other_version },
 	{ "silence", play_silence },
 	{ "suspend", play_suspend },

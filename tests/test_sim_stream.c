@@ -160,11 +160,18 @@ static void begin(struct scene *scene)
 
 /* ---- the worker ---- */
 
+static void next_of_any_kind(struct scene *scene, struct stream *stream)
+{
+	uint64_t deadline_us = clock_after_ms(&clock_system, SOON_MS);
+
+	assert_int_equal(stream_next(stream, -1, deadline_us, false, &scene->event, &scene->err),
+			 0);
+}
+
 static void next(struct scene *scene, struct stream *stream)
 {
 	do
-		assert_int_equal(stream_next(stream, -1, clock_after_ms(&clock_system, SOON_MS),
-					     false, &scene->event, &scene->err), 0);
+		next_of_any_kind(scene, stream);
 	while (scene->event.kind == STREAM_PROGRESS);
 }
 
@@ -261,6 +268,61 @@ static void the_first_iteration_walks_all_the_holes_of_a_pvh_guest(void **state)
 	answer(scene, STREAM_ABORT);
 }
 
+static void what_is_dirty_after_an_iteration_is_told(void **state)
+{
+	struct scene *scene = *state;
+
+	await_guest(scene, PAGES_MAX);
+	begin(scene);
+	next(scene, scene->saver);
+	answer(scene, STREAM_CONTINUE);
+	write_page(scene, 17);
+	write_page(scene, 18);
+	next(scene, scene->saver);
+
+	assert_true(scene->event.sent);
+	assert_in_range(scene->event.dirty_pages, 0, 2);
+	answer(scene, STREAM_CONTINUE);
+	next(scene, scene->saver);
+	assert_false(scene->event.sent);
+	assert_in_range(scene->event.dirty_pages, 0, 2);
+	answer(scene, STREAM_CONTINUE);
+	next(scene, scene->saver);
+	write_page(scene, 19); /* after that was told */
+	assert_int_equal(scene->event.dirty_pages, 0);
+	answer(scene, STREAM_ABORT);
+}
+
+/* RAM is 12 MiB of which some 4 MiB go before the first look; a second's worth has to wait. */
+static void a_limit_holds_the_copy_up_and_can_be_lifted(void **state)
+{
+	const struct stream_limit slow = { .bytes_per_s = 1024 }, none = { 0 };
+	struct scene *scene = *state;
+	uint64_t wire_bytes = 0;
+
+	await_guest(scene, PAGES_MAX);
+	begin(scene);
+	next(scene, scene->saver);
+	assert_int_equal(stream_limit(scene->saver, &slow, &scene->err), 0);
+	answer(scene, STREAM_STOP);
+	for (int i = 0; i < 3; i++) { /* it shows that it is there, and does not get on */
+		next_of_any_kind(scene, scene->saver);
+		assert_int_equal(scene->event.kind, STREAM_PROGRESS);
+		wire_bytes = scene->event.wire_bytes;
+	}
+	assert_in_range(wire_bytes, 0, RAM_PAGES * SIM_PAGE_BYTES / 2);
+	assert_int_equal(stream_limit(scene->saver, &none, &scene->err), 0);
+	next(scene, scene->saver);
+	assert_int_equal(scene->event.kind, STREAM_SUSPEND);
+	suspend_guest(scene);
+	answer(scene, 1);
+	next(scene, scene->saver);
+	assert_true(scene->event.ok);
+	next(scene, scene->restorer);
+	assert_true(scene->event.ok);
+	assert_same_memory(scene);
+}
+
 static void a_copy_that_is_called_off_leaves_the_guest_as_it_was(void **state)
 {
 	struct scene *scene = *state;
@@ -335,6 +397,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_that_writes_arrives_page_for_page),
 		TEST(the_first_iteration_walks_all_the_holes_of_a_pvh_guest),
+		TEST(what_is_dirty_after_an_iteration_is_told),
+		TEST(a_limit_holds_the_copy_up_and_can_be_lifted),
 		TEST(a_copy_that_is_called_off_leaves_the_guest_as_it_was),
 		TEST(a_guest_that_did_not_suspend_is_not_moved),
 		TEST(a_target_that_may_not_have_the_memory_fails_in_words),

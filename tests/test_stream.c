@@ -202,6 +202,22 @@ static void each_question_gets_its_answer(void **state)
 	end(&scene);
 }
 
+static void a_limit_reaches_the_child_unasked(void **state)
+{
+	const struct stream_limit limit = { .bytes_per_s = 1ull << 40, .last_pass_too = true };
+	struct scene scene;
+
+	(void)state;
+	begin_save(&scene, "limit");
+	assert_int_equal(stream_limit(scene.stream, &limit, &scene.err), 0);
+
+	assert_int_equal(next(&scene), 0);
+	assert_int_equal(scene.event.kind, STREAM_FINISHED);
+	assert_int_equal(scene.event.wire_bytes, limit.bytes_per_s);
+	assert_int_equal(scene.event.iteration, 1);
+	end(&scene);
+}
+
 static void a_suspend_is_asked_for_and_answered(void **state)
 {
 	struct scene scene;
@@ -398,6 +414,7 @@ int main(void)
 		cmocka_unit_test(an_end_without_a_result_is_a_failure),
 		cmocka_unit_test(nothing_comes_after_the_result),
 		cmocka_unit_test(each_question_gets_its_answer),
+		cmocka_unit_test(a_limit_reaches_the_child_unasked),
 		cmocka_unit_test(a_suspend_is_asked_for_and_answered),
 		cmocka_unit_test(an_answer_to_a_dead_child_leaves_its_reason_to_the_next_event),
 		cmocka_unit_test(a_silent_child_meets_the_deadline),

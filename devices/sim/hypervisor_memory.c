@@ -222,19 +222,23 @@ int sim_logdirty_disable(struct sim_host *host, uint32_t domid)
 	return set_logdirty(host, domid, false);
 }
 
-/* What is cleared here was written before: who reads those pages from now on sees it. */
+/*
+ * What is cleared here was written before: who reads those pages from now on sees it. Counted are
+ * all of the domain's, also beyond the bitmap, and where there is none (NULL).
+ */
 static uint32_t collect(struct sim_pages *pages, bool clean, uint8_t *bitmap, uint64_t count)
 {
 	size_t left = (size_t)(count + 7) / 8;
 	uint32_t dirty = 0;
 
-	for (size_t i = 0; left > 0; i++) {
+	for (size_t i = 0; i < SIM_GFNS_MAX / 64; i++) {
 		size_t bytes = left < sizeof(uint64_t) ? left : sizeof(uint64_t);
 		uint64_t seen = __atomic_load_n(&pages->dirty[i], __ATOMIC_SEQ_CST);
 
-		if (seen && clean)
+		if (seen && clean && bytes > 0)
 			seen = __atomic_exchange_n(&pages->dirty[i], 0, __ATOMIC_SEQ_CST);
-		memcpy(bitmap + i * sizeof(seen), &seen, bytes);
+		if (bitmap && bytes > 0)
+			memcpy(bitmap + i * sizeof(seen), &seen, bytes);
 		dirty += (uint32_t)__builtin_popcountll(seen);
 		left -= bytes;
 	}

@@ -453,6 +453,7 @@ const struct host_ops sim_host_ops = {
 	.save_begin = sim_save_begin,
 	.stream_next = sim_stream_next,
 	.stream_reply = sim_stream_reply,
+	.stream_limit = sim_stream_limit,
 	.stream_stop = sim_stream_stop,
 	.check_disks = host_check_disks,
 	.suspend = host_suspend,

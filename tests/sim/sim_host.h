@@ -66,6 +66,7 @@ int sim_save_begin(struct host *host, const struct description *guest, int memor
 int sim_stream_next(struct host *host, int peer_fd, uint64_t deadline_us, bool cancellable,
 		    struct stream_event *event, struct err *err);
 int sim_stream_reply(struct host *host, int answer, struct err *err);
+int sim_stream_limit(struct host *host, const struct stream_limit *limit, struct err *err);
 void sim_stream_stop(struct host *host);
 void sim_stream_kill(struct sim_host *host);
 

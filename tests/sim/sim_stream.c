@@ -223,6 +223,12 @@ int sim_stream_next(struct host *base, int peer_fd, uint64_t deadline_us, bool c
 
 /* ---- answers ---- */
 
+int sim_stream_limit(struct host *base, const struct stream_limit *limit, struct err *err)
+{
+	(void)limit;
+	return sim_call(base, NULL, "limit the stream", LOOK_FAULTS, MS, 0, NULL, err);
+}
+
 static int answer_saver(struct sim_host *host, int answer)
 {
 	struct world *world = host->world;

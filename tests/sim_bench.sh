@@ -3,10 +3,12 @@
 # `make bench`: the first benchmarks, on two simulated hosts. One JSON object a line on stdout, for
 # programs; the report for people goes to stderr and to bench.txt in the build tree.
 #
-#   stream-pass-through   what an idle guest's memory moves at, against xc_domain_save alone, over
-#                         the same network
+#   stream-pass-through   what an idle guest's memory moves at, against xc_domain_save alone into a
+#                         bare socket of the same host: bytes that are there, a second
 #   blackout-…            suspended to unpaused, of a guest with 16 devices against one with 1;
 #                         each device costs the same to plug
+#
+# What is compared takes turns, so that whatever else the machine does hits both.
 
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
@@ -73,54 +75,69 @@ address_of() {
 	on switch cat "/run/sim/$1/address"
 }
 
-bench_stream() {
-	local round from=A to=B
+# What a whole migration does: the target restores, too.
+move_whole() {
+	recorded_move "$1" "$2" g1 handover
+	awk -v bytes="$(number wire_bytes)" -v ms="$(step_ms copy-memory)" \
+		'BEGIN { printf "%.0f\n", bytes / ms * 1000 }'
+}
 
-	on A "$builddir/tests/bench_save" sink "$sink_port" &
-	on B "$builddir/tests/bench_save" sink "$sink_port" &
+bench_stream() {
+	local host round from=A to=B
+
+	for host in A B; do
+		host_up $host --memory-mib $((stream_mib + 512)) --dirty-pages-per-s 0
+		on $host "$builddir/tests/bench_save" sink "$sink_port" &
+		disown # it ends with its host, and nobody need read that it was killed
+	done
 	guest_up A 1 "$stream_mib" 0 0
 	for ((round = 0; round < rounds; round++)); do
 		save_alone "$from" "$to" >>"$scratch/alone"
-		recorded_move "$from" "$to" g1 handover
-		awk -v bytes="$(number wire_bytes)" -v ms="$(step_ms copy-memory)" \
-			'BEGIN { printf "%.0f\n", bytes / ms * 1000 }' >>"$scratch/whole"
+		move_whole "$from" "$to" >>"$scratch/whole"
 		read -r from to <<<"$to $from"
 	done
 	report stream-pass-through bytes/s "$scratch/whole" "xc_domain_save into a socket" \
 		"$scratch/alone"
+	host_down A
+	host_down B
 }
 
 # ---- blackout -----------------------------------------------------------------------------------
 
-# blackouts NUMBER PLAN: of the guest, there and back, into $scratch/NUMBER.PLAN.
-blackouts() {
-	local round from=A to=B
+# blackout NUMBER PLAN FROM TO
+blackout() {
+	recorded_move "$3" "$4" "g$1" "$2"
+	number downtime_ms >>"$scratch/$1.$2"
+}
 
-	for ((round = 0; round < 2 * ((rounds + 1) / 2); round++)); do
-		recorded_move "$from" "$to" "g$1" "$2"
-		number downtime_ms >>"$scratch/$1.$2"
+# blackouts PLAN MOVES: of both guests, to and fro.
+blackouts() {
+	local move from=A to=B
+
+	for ((move = 0; move < $2; move++)); do
+		blackout 2 "$1" $from $to
+		blackout 3 "$1" $from $to
 		read -r from to <<<"$to $from"
 	done
+	report "blackout-$1-16-devices" ms "$scratch/3.$1" "with 1 device" "$scratch/2.$1"
 }
 
 bench_blackout() {
-	local plan
+	local host
 
+	printf '%s_ms=50\n' vbd_plug vif_plug vbd_unplug vif_unplug vbd_close >"$scratch/costs"
+	for host in A B; do
+		host_up $host --memory-mib 256 --costs "$scratch/costs"
+	done
 	guest_up A 2 32 1 0
 	guest_up A 3 32 8 8
-	for plan in handover xenserver-6.2; do
-		blackouts 2 $plan
-		blackouts 3 $plan
-		report "blackout-$plan-16-devices" ms "$scratch/3.$plan" "with 1 device" \
-			"$scratch/2.$plan"
-	done
+	# a blackout of a millisecond or two needs many looks
+	blackouts handover $((rounds * 6))
+	blackouts xenserver-6.2 $((2 * ((rounds + 1) / 2)))
 }
 
 cd "$builddir"
 : >bench.txt
 world_begin
-printf '%s_ms=50\n' vbd_plug vif_plug vbd_unplug vif_unplug vbd_close >"$scratch/costs"
-host_up A --memory-mib $((stream_mib + 512)) --costs "$scratch/costs"
-host_up B --memory-mib $((stream_mib + 512)) --costs "$scratch/costs"
 bench_stream
 bench_blackout

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sim_place.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,16 +14,6 @@
 
 #include <cmocka.h>
 
-void sim_place_open(struct sim_place *place, uint64_t memory_pages)
-{
-	struct err err;
-
-	snprintf(place->folder, sizeof(place->folder), "/tmp/xenferry-sim-XXXXXX");
-	assert_non_null(mkdtemp(place->folder));
-	assert_int_equal(sim_host_create(place->folder, memory_pages, &err), 0);
-	assert_int_equal(sim_host_open(place->folder, &place->host, &err), 0);
-}
-
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
 	(void)status;
@@ -31,10 +22,43 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return remove(path);
 }
 
+/* Removes the folder when it hears from the test, or when the test is gone, however it ended. */
+static void clean_up_after(const char *folder, const int pipe[2])
+{
+	char heard;
+
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	close(pipe[1]);
+	if (read(pipe[0], &heard, 1) >= 0)
+		nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	_exit(0);
+}
+
+void sim_place_open(struct sim_place *place, uint64_t memory_pages)
+{
+	int pipe[2];
+	struct err err;
+
+	snprintf(place->folder, sizeof(place->folder), "/tmp/xenferry-sim-XXXXXX");
+	assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
+	assert_non_null(mkdtemp(place->folder));
+	place->cleaner = fork();
+	if (place->cleaner == 0)
+		clean_up_after(place->folder, pipe);
+	close(pipe[0]);
+	place->cleaner_fd = pipe[1];
+	assert_int_equal(sim_host_create(place->folder, memory_pages, &err), 0);
+	assert_int_equal(sim_host_open(place->folder, &place->host, &err), 0);
+}
+
 void sim_place_close(struct sim_place *place)
 {
 	sim_host_close(place->host);
-	nftw(place->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(write(place->cleaner_fd, "", 1), 1);
+	close(place->cleaner_fd);
+	waitpid(place->cleaner, NULL, 0);
 }
 
 void sim_place_enter(const struct sim_place *place)

@@ -7,12 +7,15 @@
 #define XENFERRY_TESTS_SIM_PLACE_H
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "hypervisor.h"
 
 struct sim_place {
 	char folder[64];
 	struct sim_host *host;
+	pid_t cleaner; /* removes the folder, also after a test that was killed */
+	int cleaner_fd;
 };
 
 void sim_place_open(struct sim_place *place, uint64_t memory_pages);

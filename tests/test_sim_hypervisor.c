@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -382,11 +384,35 @@ static void a_node_is_written_replaced_and_removed_with_its_folder(void **state)
 	assert_int_equal(sim_sys_write(fixture->host, "../hypervisor", ""), -EINVAL);
 }
 
+/* The cleaner has the pipe, too: it is at its end when that has ended. */
+static void a_killed_test_leaves_no_folder(void **state)
+{
+	struct sim_place place = { 0 };
+	int pipe[2];
+	pid_t test;
+
+	(void)state;
+	assert_int_equal(pipe2(pipe, O_CLOEXEC), 0);
+	test = fork();
+	if (test == 0) {
+		sim_place_open(&place, MACHINE_PAGES);
+		assert_int_equal(write(pipe[1], &place, sizeof(place)), sizeof(place));
+		raise(SIGKILL);
+	}
+	close(pipe[1]);
+	assert_int_equal(read(pipe[0], &place, sizeof(place)), sizeof(place));
+	assert_int_equal(waitpid(test, NULL, 0), test);
+	assert_int_equal(read(pipe[0], &place, sizeof(place)), 0);
+	assert_int_equal(access(place.folder, F_OK), -1);
+	close(pipe[0]);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_killed_test_leaves_no_folder),
 		TEST(refuses_a_second_host_in_the_same_folder),
 		TEST(says_that_a_folder_holds_no_host),
 		TEST(shows_one_state_to_every_process),

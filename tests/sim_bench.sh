@@ -115,8 +115,8 @@ blackouts() {
 	local move from=A to=B
 
 	for ((move = 0; move < $2; move++)); do
-		blackout 2 "$1" $from $to
-		blackout 3 "$1" $from $to
+		blackout 2 "$1" "$from" "$to"
+		blackout 3 "$1" "$from" "$to"
 		read -r from to <<<"$to $from"
 	done
 	report "blackout-$1-16-devices" ms "$scratch/3.$1" "with 1 device" "$scratch/2.$1"

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Makes PAGES frames: says of each page how its content travels, and compresses what is left. The
+ * way back is unfilter.h's.
+ */
+#ifndef XENFERRY_PACKER_H
+#define XENFERRY_PACKER_H
+
+#include "clock.h"
+#include "codec_choice.h"
+#include "frame.h"
+
+/* How many pages the caches of both ends hold: 40 MiB, the larger part of the filter's memory. */
+#define PACKER_CACHE_PAGES 10240
+
+struct packer;
+
+struct packer_totals {
+	uint64_t kinds[PAGE_KINDS]; /* pages of each kind */
+};
+
+/* `compress`: a codec's number or COMPRESS_AUTO. NULL: no memory. */
+struct packer *packer_new(const struct clock *clock, unsigned compress);
+void packer_free(struct packer *packer);
+
+/*
+ * Packs `count` (1 to FRAME_PAGES_MAX) pages whose bytes lie at `pages`, sent in the `pass`-th pass
+ * over memory; from pass 1 on they go into the cache. Fills `frame`, whose sequence is set, and
+ * `payload` (FRAME_PAYLOAD_MAX bytes). `hashes`: of each page, for the caller.
+ */
+void packer_pages(struct packer *packer, const uint64_t *entries, const uint8_t *pages,
+		  size_t count, uint32_t pass, struct frame *frame, uint8_t *payload,
+		  uint64_t *hashes);
+/* The frame has gone, `waited_us` of it spent waiting for the link: what `auto` learns from. */
+void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us);
+
+const struct packer_totals *packer_totals(const struct packer *packer);
+
+#endif

@@ -25,6 +25,13 @@ int cli_migration_list(const struct cli_args *args, struct err *err);
 int cli_migration_param_list(const struct cli_args *args, struct err *err);
 int cli_migration_param_get(const struct cli_args *args, struct err *err);
 int cli_migration_cancel(const struct cli_args *args, struct err *err);
+/* The record of the migration uuid=: *record is a part of *answer, which is to be freed. */
+struct json_value;
+int cli_migration_record(const struct cli_args *args, struct json_value **answer,
+			 const struct json_value **record, struct err *err);
+
+/* cli_timeline.c */
+int cli_migration_timeline(const struct cli_args *args, struct err *err);
 
 /* cli_plan.c: no daemon is asked */
 int cli_plan_list(const struct cli_args *args, struct err *err);

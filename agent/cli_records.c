@@ -110,6 +110,12 @@ static int call_about(const struct cli_args *args, const char *method, struct js
 	return caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, answer, result, err);
 }
 
+int cli_migration_record(const struct cli_args *args, struct json_value **answer,
+			 const struct json_value **record, struct err *err)
+{
+	return call_about(args, "migration.get", answer, record, err);
+}
+
 /* "suspend-guest (source) 812.100-840.250; ..." */
 static char *steps_text(const struct json_value *record)
 {
@@ -148,7 +154,7 @@ int cli_migration_param_list(const struct cli_args *args, struct err *err)
 	int rc = cli_choose(migration_fields, "all", &columns, err);
 
 	if (rc == 0)
-		rc = call_about(args, "migration.get", &answer, &record, err);
+		rc = cli_migration_record(args, &answer, &record, err);
 	if (rc < 0)
 		return rc;
 	if (args->json) {
@@ -174,7 +180,7 @@ int cli_migration_param_get(const struct cli_args *args, struct err *err)
 	if (rc == 0 && columns.count != 1)
 		rc = err_set(err, ERR_USAGE, -EINVAL, "param-name= wants one field");
 	if (rc == 0)
-		rc = call_about(args, "migration.get", &answer, &record, err);
+		rc = cli_migration_record(args, &answer, &record, err);
 	if (rc < 0)
 		return rc;
 	value = field_text(record, columns.fields[0]);

@@ -17,29 +17,6 @@ static const struct cli_field plan_fields[] = {
 	{ NULL, NULL, false },
 };
 
-/* From the row that suspends the guest to the one that lets it run again, both included. */
-static bool in_blackout(const struct plan *plan, size_t row)
-{
-	return row >= plan_row_with(plan, STEP_SUSPENDS) &&
-	       row <= plan_row_with(plan, STEP_UNPAUSES);
-}
-
-/* What it costs when this row fails. */
-static const char *cost_of(const struct plan *plan, size_t row)
-{
-	size_t commit = plan_row_at(plan, SYNC_SP3);
-
-	if (row > commit)
-		return "nothing: it goes forward from there";
-	if (row == commit)
-		return "the guest resumes; once SP3 is said, the target is asked";
-	if (row < plan_row_with(plan, STEP_SUSPENDS))
-		return "nothing: the guest never stopped";
-	if (row >= plan_row_with(plan, STEP_CLOSES_DISKS))
-		return "disks plugged again, guest resumes";
-	return "the guest resumes at once";
-}
-
 /* ---- as JSON ---- */
 
 static void put_row(struct json_writer *writer, const struct plan *plan, size_t row)
@@ -53,10 +30,10 @@ static void put_row(struct json_writer *writer, const struct plan *plan, size_t 
 	json_put_boolean(writer, "source", at->step->run[SIDE_SOURCE] != NULL);
 	json_put_boolean(writer, "target", at->step->run[SIDE_TARGET] != NULL);
 	json_put_string(writer, "sync_point", sync_label(at->sync));
-	json_put_boolean(writer, "in_blackout", in_blackout(plan, row));
+	json_put_boolean(writer, "in_blackout", plan_in_blackout(plan, row));
 	json_put_boolean(writer, "runs_scripts", at->step->traits & STEP_RUNS_SCRIPTS);
 	json_put_integer(writer, "timeout_ms", at->step->timeout_ms);
-	json_put_string(writer, "failure_costs", cost_of(plan, row));
+	json_put_string(writer, "failure_costs", plan_cost(plan, row));
 	json_object_end(writer);
 }
 
@@ -65,7 +42,7 @@ static void put_plan(struct json_writer *writer, const struct plan *plan, bool w
 	json_object_begin(writer);
 	json_put_string(writer, "name", plan->name);
 	json_put_string(writer, "summary", plan->summary);
-	json_put_string(writer, "after_failure", plan->after_failure);
+	json_put_string(writer, "after_failure", plan_after_failure(plan));
 	if (with_steps) {
 		json_key(writer, "steps");
 		json_array_begin(writer);
@@ -115,9 +92,9 @@ static void print_row(FILE *out, const struct plan *plan, size_t row)
 	if (at->sync != SYNC_NONE)
 		snprintf(meets, sizeof(meets), "%s %s", sync_label(at->sync), sync_name(at->sync));
 	fprintf(out, "%-9s %s %-18s %-6s  %-6s  %-12s  %s\n", phase_name(plan_phase(plan, row)),
-		in_blackout(plan, row) ? "*" : " ", at->step->name,
+		plan_in_blackout(plan, row) ? "*" : " ", at->step->name,
 		at->step->run[SIDE_SOURCE] ? "source" : "",
-		at->step->run[SIDE_TARGET] ? "target" : "", meets, cost_of(plan, row));
+		at->step->run[SIDE_TARGET] ? "target" : "", meets, plan_cost(plan, row));
 }
 
 static void print_blackout(FILE *out, const struct plan *plan)
@@ -125,8 +102,8 @@ static void print_blackout(FILE *out, const struct plan *plan)
 	unsigned steps = 0, scripts = 0;
 
 	for (size_t row = 0; row < plan_count(plan); row++) {
-		steps += in_blackout(plan, row);
-		scripts += in_blackout(plan, row) &&
+		steps += plan_in_blackout(plan, row);
+		scripts += plan_in_blackout(plan, row) &&
 			   (plan->rows[row].step->traits & STEP_RUNS_SCRIPTS) != 0;
 	}
 	fprintf(out, "\n* in the blackout: %u steps, of which %u run scripts\n", steps, scripts);
@@ -135,7 +112,7 @@ static void print_blackout(FILE *out, const struct plan *plan)
 static void print_plan(FILE *out, const struct plan *plan)
 {
 	fprintf(out, "%s: %s\nafter a failure before the commit: %s\n\n", plan->name, plan->summary,
-		plan->after_failure);
+		plan_after_failure(plan));
 	fprintf(out, "%-9s   %-18s %-6s  %-6s  %-12s  %s\n", "phase", "step", "runs", "at",
 		"then meets", "a failure costs");
 	for (size_t row = 0; row < plan_count(plan); row++)

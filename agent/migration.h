@@ -73,7 +73,6 @@ struct migration {
 	 * source: it said so).
 	 */
 	bool released, taken;
-	bool reconnect;             /* source: disks were closed, a resumed guest must reconnect */
 
 	uint64_t store_pfn, console_pfn; /* target: as the restored stream has them */
 	int64_t clock_offset_us;    /* source: the target's clock minus ours */

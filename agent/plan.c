@@ -62,3 +62,41 @@ bool plan_attaches_late(const struct plan *plan)
 	return plan->rows[plan_row_with(plan, STEP_PLUGS_LATE)].step &&
 	       plan->rows[plan_row_with(plan, STEP_CLOSES_DISKS)].step;
 }
+
+/* ---- for people ---- */
+
+bool plan_in_blackout(const struct plan *plan, size_t row)
+{
+	return row >= plan_row_with(plan, STEP_SUSPENDS) &&
+	       row <= plan_row_with(plan, STEP_UNPAUSES);
+}
+
+/* What a source has to do before its guest can go on, once row `row` was begun. */
+static const char *way_back(const struct plan *plan, size_t row)
+{
+	bool disks = row >= plan_row_with(plan, STEP_CLOSES_DISKS);
+	bool vifs = row >= plan_row_with(plan, STEP_CLOSES_VIFS);
+
+	if (disks && vifs)
+		return "the source plugs disks and VIFs again, then the guest resumes";
+	if (disks)
+		return "the source plugs the disks again, then the guest resumes";
+	if (vifs)
+		return "the source plugs the VIFs again, then the guest resumes";
+	return "the guest resumes at once";
+}
+
+const char *plan_cost(const struct plan *plan, size_t row)
+{
+	size_t commit = plan_row_at(plan, SYNC_SP3);
+
+	if (row < plan_row_with(plan, STEP_SUSPENDS))
+		return "nothing: the guest never stopped";
+	return row > commit ? "nothing is undone: it goes forward from there"
+			    : way_back(plan, row);
+}
+
+const char *plan_after_failure(const struct plan *plan)
+{
+	return way_back(plan, plan_row_at(plan, SYNC_SP3));
+}

@@ -43,16 +43,25 @@ enum step_trait {
 	STEP_COPIES = 1u << 2,         /* pre-copy; its target part ends when all has come */
 	STEP_SUSPENDS = 1u << 3,
 	STEP_FINISHES_COPY = 1u << 4,  /* the last dirty pages and the state */
-	STEP_DRAINS = 1u << 5,         /* afterwards the source's disks are quiet */
-	STEP_CLOSES_DISKS = 1u << 6,   /* the source cannot resume at once any more */
-	STEP_PLUGS_EARLY = 1u << 7,    /* plugs raw disks while the source still has them */
-	STEP_PLUGS_LATE = 1u << 8,     /* plugs disks that the source has let go */
-	STEP_PLUGS_VIFS = 1u << 9,
-	STEP_INTRODUCES = 1u << 10,
-	STEP_UNPAUSES = 1u << 11,
-	STEP_DESTROYS = 1u << 12,      /* tears the source down */
-	STEP_RUNS_SCRIPTS = 1u << 13,
+	STEP_WATCHES = 1u << 5,        /* what draining needs */
+	STEP_DRAINS = 1u << 6,         /* afterwards the source's disks are quiet */
+	STEP_CLOSES_DISKS = 1u << 7,   /* the source cannot resume at once any more */
+	STEP_CLOSES_VIFS = 1u << 8,    /* the same */
+	STEP_RELEASES = 1u << 9,       /* writes down that SP3 may be said */
+	STEP_PLUGS_EARLY = 1u << 10,   /* plugs raw disks while the source still has them */
+	STEP_PLUGS_LATE = 1u << 11,    /* plugs disks that the source has let go */
+	STEP_PLUGS_VIFS = 1u << 12,
+	STEP_HOLDS = 1u << 13,         /* keeps plugged disks from connecting */
+	STEP_LETS_CONNECT = 1u << 14,  /* lets them */
+	STEP_INTRODUCES = 1u << 15,
+	STEP_UNPAUSES = 1u << 16,
+	STEP_NEEDS_RUNNING = 1u << 17, /* is for a guest that runs at the target */
+	STEP_SETTLES = 1u << 18,       /* name, console, claim */
+	STEP_DESTROYS = 1u << 19,      /* tears the source down */
+	STEP_RUNS_SCRIPTS = 1u << 20,
 };
+
+#define STEP_CLOSES (STEP_CLOSES_DISKS | STEP_CLOSES_VIFS)
 
 struct plan_row {
 	const struct step *step;
@@ -60,11 +69,12 @@ struct plan_row {
 };
 
 #define PLAN_ROWS_MAX 40
+#define PLAN_NAME_MAX 64     /* with the NUL */
+#define PLAN_SUMMARY_MAX 256
 
 struct plan {
-	const char *name;
-	const char *summary;
-	const char *after_failure; /* what a failure before commit costs */
+	char name[PLAN_NAME_MAX];
+	char summary[PLAN_SUMMARY_MAX];
 	struct plan_row rows[PLAN_ROWS_MAX + 1]; /* ended by a row without a step */
 };
 
@@ -82,6 +92,15 @@ size_t plan_row_with(const struct plan *plan, unsigned traits);
 size_t plan_row_at(const struct plan *plan, enum sync_point point);
 /* The target attaches disks only after the source has closed them: a file may be one. */
 bool plan_attaches_late(const struct plan *plan);
+
+/* ---- for people ---- */
+
+/* Whether a row lies between the guest's suspend and its unpause, both included. */
+bool plan_in_blackout(const struct plan *plan, size_t row);
+/* What it costs when this row fails: "the guest resumes at once". */
+const char *plan_cost(const struct plan *plan, size_t row);
+/* The worst of that before the commit. */
+const char *plan_after_failure(const struct plan *plan);
 
 /* Holds `plan` against the rules (plan_rules.c): -EINVAL with the broken rule's sentence. */
 int plan_check(const struct plan *plan, struct err *err);

@@ -124,17 +124,47 @@ static int meet_after_row(struct migration *m, struct err *err)
 	return rc < 0 ? say_where(rc, sync_label(point), err) : 0;
 }
 
+static void show_doubt(struct migration *m, const char *sentence, const struct err *why)
+{
+	if (m->record->status == STATUS_IN_DOUBT)
+		return;
+	m->record->status = STATUS_IN_DOUBT;
+	m->record->ended_us = clock_now_us(m->clock);
+	err_set(&m->record->error, ERR_IN_DOUBT, -ETIMEDOUT, "%s (%s)", sentence, why->message);
+	log_error("job %s: %s", m->record->uuid, m->record->error.message);
+	migration_publish(m, true);
+}
+
+static void end_doubt(struct migration *m)
+{
+	m->record->error = (struct err){ ERR_NONE, "" };
+	m->record->ended_us = 0;
+}
+
+/*
+ * A guest without its devices must not go on, and has no other place to be: what plugs them again
+ * is tried until it works, or they have gone for good. The operator is told why it does not.
+ */
 static int undo_step(struct migration *m, const struct step *step, struct err *err)
 {
 	uint32_t timeout_ms = step->timeout_ms < UNDO_MS ? UNDO_MS : step->timeout_ms;
+	bool vital = m->side == SIDE_SOURCE && step->traits & STEP_CLOSES;
+	uint64_t until_us = vital ? UINT64_MAX : 0;
 	int rc = -EAGAIN;
 
-	for (unsigned tries = 0; rc < 0 && tries < TRIES; tries++) {
+	for (unsigned tries = 0; rc < 0 && rc != -ENODEV; tries++) {
+		if (tries >= TRIES && clock_now_us(m->clock) >= until_us)
+			break;
+		if (tries == TRIES)
+			show_doubt(m, "the guest stays suspended here until its devices can be "
+				      "plugged again, which is tried on and on", err);
 		if (tries > 0)
-			clock_sleep_us(m->clock, TRY_AGAIN_US);
+			clock_sleep_us(m->clock, TRY_AGAIN_US * (tries < 10 ? tries : 10));
 		m->deadline_us = clock_after_ms(m->clock, timeout_ms);
 		rc = step->undo[m->side](m, err);
 	}
+	if (rc == 0 && vital)
+		end_doubt(m);
 	return rc;
 }
 
@@ -209,25 +239,6 @@ static void drop_link(struct migration *m, const struct err *why)
 	m->link = NULL;
 }
 
-static void show_doubt(struct migration *m, const struct err *why)
-{
-	if (m->record->status == STATUS_IN_DOUBT)
-		return;
-	m->record->status = STATUS_IN_DOUBT;
-	m->record->ended_us = clock_now_us(m->clock);
-	err_set(&m->record->error, ERR_IN_DOUBT, -ETIMEDOUT,
-		"the guest was given away and the target does not say whether it took it (%s): it "
-		"stays suspended here while the target is asked again and again", why->message);
-	log_error("job %s: %s", m->record->uuid, m->record->error.message);
-	migration_publish(m, true);
-}
-
-static void end_doubt(struct migration *m)
-{
-	m->record->error = (struct err){ ERR_NONE, "" };
-	m->record->ended_us = 0;
-}
-
 int plan_resolve_doubt(struct migration *m, uint64_t deadline_us, struct err *err)
 {
 	uint64_t shown_us = clock_after_ms(m->clock, DOUBT_SHOWN_AFTER_MS);
@@ -251,7 +262,9 @@ int plan_resolve_doubt(struct migration *m, uint64_t deadline_us, struct err *er
 				       "the target gave the guest up before it took it");
 		}
 		if (clock_now_us(m->clock) >= shown_us)
-			show_doubt(m, err);
+			show_doubt(m, "the guest was given away and the target does not say "
+				      "whether it took it: it stays suspended here while the "
+				      "target is asked again and again", err);
 		clock_sleep_us(m->clock, pause_ms * 1000);
 		pause_ms = pause_ms * 2 < ASK_PAUSE_MAX_MS ? pause_ms * 2 : ASK_PAUSE_MAX_MS;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The source's steps, in the order of the handover plan: describe, watch_disks, copy, suspend,
- * finish_copy, drain (or close_disks), write_release, leave_bridges, tear_down.
+ * finish_copy, drain (and close_disks, unplug_vifs), write_release, leave_bridges, tear_down.
  */
 #include "steps.h"
 
@@ -163,7 +163,7 @@ int source_suspend(struct migration *m, struct err *err)
 
 int source_resume(struct migration *m, struct err *err)
 {
-	int rc = m->host->ops->resume(m->host, &m->guest, !m->reconnect, err);
+	int rc = m->host->ops->resume(m->host, &m->guest, err);
 
 	if (rc < 0) {
 		err->code = ERR_LOST;
@@ -214,14 +214,25 @@ int source_drain(struct migration *m, struct err *err)
 
 int source_close_disks(struct migration *m, struct err *err)
 {
-	m->reconnect = true;
-	return m->host->ops->close_disks(m->host, &m->guest, m->deadline_us, err);
+	m->host->ops->unwatch_disks(m->host); /* a mapped ring would keep the guest's grant busy */
+	return m->host->ops->close_devices(m->host, &m->guest, 1u << DEVICE_VBD, m->deadline_us,
+					   err);
 }
 
-int source_reopen_disks(struct migration *m, struct err *err)
+int source_replug_disks(struct migration *m, struct err *err)
 {
-	m->reconnect = true; /* also when this is a recovery, which closed nothing itself */
-	return m->host->ops->reopen_disks(m->host, &m->guest, m->deadline_us, err);
+	return m->host->ops->replug(m->host, &m->guest, 1u << DEVICE_VBD, m->deadline_us, err);
+}
+
+int source_unplug_vifs(struct migration *m, struct err *err)
+{
+	return m->host->ops->close_devices(m->host, &m->guest, 1u << DEVICE_VIF, m->deadline_us,
+					   err);
+}
+
+int source_replug_vifs(struct migration *m, struct err *err)
+{
+	return m->host->ops->replug(m->host, &m->guest, 1u << DEVICE_VIF, m->deadline_us, err);
 }
 
 /*

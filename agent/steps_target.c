@@ -43,6 +43,16 @@ int target_release_disks(struct migration *m, struct err *err)
 	return m->host->ops->release_disks(m->host, &m->guest, err);
 }
 
+int target_plug_vbds(struct migration *m, struct err *err)
+{
+	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VBD, false, m->deadline_us, err);
+}
+
+int target_plug_vifs(struct migration *m, struct err *err)
+{
+	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VIF, false, m->deadline_us, err);
+}
+
 int target_plug_vbds_in_turn(struct migration *m, struct err *err)
 {
 	return m->host->ops->plug(m->host, &m->guest, 1u << DEVICE_VBD, true, m->deadline_us, err);

@@ -123,7 +123,7 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 		   uint64_t *suspended_at_us, struct err *err);
 /* As host_ops.resume. */
 int domain_resume(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
-		  const struct description *guest, bool cooperative, struct err *err);
+		  const struct description *guest, struct err *err);
 
 /* ---- destroying, on either side: domain_destroy.c ---- */
 

@@ -170,42 +170,6 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 
 /* ---- resuming ---- */
 
-/*
- * A guest that is to reconnect binds its event channels anew, which Xen refuses while the old ones
- * are there; and it registers its watches anew and waits for what they say first, for which
- * xenstored has to have forgotten the old ones: it does when a domain is introduced once more.
- */
-static int make_as_new(struct hypervisor *hypervisor, struct store *store,
-		       const struct description *guest, struct err *err)
-{
-	uint32_t store_port = 0, console_port = 0;
-	char text[16];
-	int rc = hypervisor->ops->renew_ports(hypervisor, guest->domid, &store_port, &console_port,
-					      err);
-
-	if (rc < 0)
-		return rc;
-	snprintf(text, sizeof(text), "%" PRIu32, console_port);
-	rc = store_write(store, text, "/local/domain/%u/console/port", guest->domid);
-	snprintf(text, sizeof(text), "%" PRIu32, store_port);
-	if (rc == 0)
-		rc = store_write(store, text, "/local/domain/%u/store/port", guest->domid);
-	if (rc == 0)
-		rc = store->ops->introduce(store, guest->domid, guest->store_pfn, store_port);
-	if (rc < 0)
-		return err_set(err, ERR_FAILED, rc, "introduce guest %s to xenstored again: %s",
-			       guest->name, strerror(-rc));
-	return 0;
-}
-
-static int let_go_on(struct hypervisor *hypervisor, struct store *store,
-		     const struct description *guest, bool cooperative, struct err *err)
-{
-	int rc = cooperative ? 0 : make_as_new(hypervisor, store, guest, err);
-
-	return rc < 0 ? rc : hypervisor->ops->resume(hypervisor, guest->domid, cooperative, err);
-}
-
 /* A request that cannot be taken back may be answered already: then the guest suspends yet. */
 static int settle_request(const struct waiting *waiting, struct err *err)
 {
@@ -218,7 +182,7 @@ static int settle_request(const struct waiting *waiting, struct err *err)
 }
 
 int domain_resume(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
-		  const struct description *guest, bool cooperative, struct err *err)
+		  const struct description *guest, struct err *err)
 {
 	const struct waiting waiting = { hypervisor, store, clock, guest };
 	xc_domaininfo_t info = { 0 };
@@ -229,7 +193,7 @@ int domain_resume(struct hypervisor *hypervisor, struct store *store, const stru
 	if (rc < 0)
 		return err_prefix(err, rc, "guest %s", guest->name);
 	if (domain_is_suspended(&info))
-		rc = let_go_on(hypervisor, store, guest, cooperative, err);
+		rc = hypervisor->ops->resume(hypervisor, guest->domid, err);
 	else if (info.flags & XEN_DOMINF_shutdown)
 		return 0;
 	if (rc < 0)

@@ -5,10 +5,11 @@
  *
  * Entry points in the order in which a migration calls them:
  *   source: describe, watch_disks, save_begin, stream_limit, stream_next..., check_disks, suspend,
- *           stream_reply, stream_next (finished), drain, leave_bridges, unplug, destroy
+ *           stream_reply, stream_next (finished), drain, close_devices, leave_bridges,
+ *           unplug, destroy
  *   target: examine, create, plug, hold_disks, restore_begin, stream_next (finished), introduce,
  *           forget_macs, unpause, announce, vifs_connected, release_disks, settle
- *   undo:   resume, stream_stop, unwatch_disks, reopen_disks / unplug, destroy
+ *   undo:   replug, resume, stream_stop, unwatch_disks / unplug, destroy
  *
  * Every function returns 0 or a negative errno with `err` filled, unless it says otherwise.
  * `deadline_us` is on the clock given to host_xen_open(). Functions marked [blackout] may run
@@ -178,20 +179,25 @@ struct host_ops {
 	int (*suspend)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		       uint64_t *suspended_at_us, struct err *err);
 	/*
-	 * Lets a suspended guest go on here. `cooperative`: nothing was closed, the guest sees a
-	 * cancelled suspend; else it reconnects its devices as after a migration. Harmless when the
-	 * guest is not suspended; withdraws a pending suspend request.
+	 * Lets a suspended guest go on here: it sees a cancelled suspend, and its devices as it
+	 * left them. Harmless when the guest is not suspended; withdraws a pending suspend request.
 	 */
-	int (*resume)(struct host *host, const struct description *guest, bool cooperative,
-		      struct err *err);
+	int (*resume)(struct host *host, const struct description *guest, struct err *err);
 	/* Waits until no request of the suspended guest is outstanding on any VBD. [blackout] */
 	int (*drain)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		     struct err *err);
-	/* Closes the suspended guest's VBD backends the hard way, and connects them again. */
-	int (*close_disks)(struct host *host, const struct description *guest,
-			   uint64_t deadline_us, struct err *err);
-	int (*reopen_disks)(struct host *host, const struct description *guest,
-			    uint64_t deadline_us, struct err *err);
+	/*
+	 * Closes the suspended guest's backends of the kinds in `kinds` (as in plug), whose disks
+	 * were drained; its frontends rest. Idempotent.
+	 */
+	int (*close_devices)(struct host *host, const struct description *guest, unsigned kinds,
+			     uint64_t deadline_us, struct err *err);
+	/*
+	 * The undo: plugs what was closed again, under the resting frontends, so that the guest
+	 * can be resumed and notices nothing. Idempotent, accepts half-closed devices.
+	 */
+	int (*replug)(struct host *host, const struct description *guest, unsigned kinds,
+		      uint64_t deadline_us, struct err *err);
 	/* Takes the VIFs off their bridges: the guest is the target's. Idempotent. */
 	int (*leave_bridges)(struct host *host, const struct description *guest, struct err *err);
 

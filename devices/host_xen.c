@@ -19,9 +19,9 @@
 #include "hold.h"
 #include "hypervisor.h"
 #include "plug.h"
+#include "replug.h"
 #include "store.h"
 #include "stream.h"
-#include "vbd.h"
 #include "vif.h"
 
 struct host_xen {
@@ -181,11 +181,10 @@ static int host_suspend(struct host *host, const struct description *guest, uint
 			      deadline_us, suspended_at_us, err);
 }
 
-static int host_resume(struct host *host, const struct description *guest, bool cooperative,
-		       struct err *err)
+static int host_resume(struct host *host, const struct description *guest, struct err *err)
 {
 	return domain_resume(xen(host)->hypervisor, xen(host)->store, xen(host)->clock, guest,
-			     cooperative, err);
+			     err);
 }
 
 static int host_drain(struct host *host, const struct description *guest, uint64_t deadline_us,
@@ -196,17 +195,16 @@ static int host_drain(struct host *host, const struct description *guest, uint64
 	return drain_wait(xen(host)->drain, deadline_us, err);
 }
 
-static int host_close_disks(struct host *host, const struct description *guest,
-			    uint64_t deadline_us, struct err *err)
+static int host_close_devices(struct host *host, const struct description *guest,
+			      unsigned kinds, uint64_t deadline_us, struct err *err)
 {
-	host_unwatch_disks(host); /* a mapped ring would keep the backend's grant busy */
-	return vbd_close_all(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+	return devices_close(xen(host)->store, xen(host)->clock, guest, kinds, deadline_us, err);
 }
 
-static int host_reopen_disks(struct host *host, const struct description *guest,
-			     uint64_t deadline_us, struct err *err)
+static int host_replug(struct host *host, const struct description *guest, unsigned kinds,
+		       uint64_t deadline_us, struct err *err)
 {
-	return vbd_reopen_all(xen(host)->store, xen(host)->clock, guest, deadline_us, err);
+	return devices_replug(xen(host)->store, xen(host)->clock, guest, kinds, deadline_us, err);
 }
 
 static int host_leave_bridges(struct host *host, const struct description *guest,
@@ -302,8 +300,8 @@ static const struct host_ops xen_ops = {
 	.suspend = host_suspend,
 	.resume = host_resume,
 	.drain = host_drain,
-	.close_disks = host_close_disks,
-	.reopen_disks = host_reopen_disks,
+	.close_devices = host_close_devices,
+	.replug = host_replug,
 	.leave_bridges = host_leave_bridges,
 	.introduce = host_introduce,
 	.forget_macs = host_forget_macs,

@@ -46,19 +46,13 @@ struct hypervisor_ops {
 	/* A new event channel of the domain that domain 0 may bind. */
 	int (*allocate_port)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *port,
 			     struct err *err);
-	/*
-	 * Closes all event channels of a suspended domain and makes new ones for xenstore and the
-	 * console, which the guest is told of: as in a new domain.
-	 */
-	int (*renew_ports)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *store_port,
-			   uint32_t *console_port, struct err *err);
 	/* Sets `pages` aside until the domain has them; 0 gives back what is left of them. */
 	int (*claim)(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
 		     struct err *err);
 
 	int (*unpause)(struct hypervisor *hypervisor, uint32_t domid, struct err *err);
-	/* `fast`: the guest sees a cancelled suspend and keeps its devices. */
-	int (*resume)(struct hypervisor *hypervisor, uint32_t domid, bool fast, struct err *err);
+	/* The guest sees a cancelled suspend and keeps its devices. */
+	int (*resume)(struct hypervisor *hypervisor, uint32_t domid, struct err *err);
 	/* Blocks while Xen takes the memory back: seconds for a large guest. */
 	int (*destroy)(struct hypervisor *hypervisor, uint32_t domid, struct err *err);
 

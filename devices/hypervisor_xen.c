@@ -160,44 +160,6 @@ static int xen_allocate_port(struct hypervisor *hypervisor, uint32_t domid, uint
 	return 0;
 }
 
-static int tell_port(struct hypervisor *hypervisor, uint32_t domid, uint32_t parameter,
-		     uint32_t *port, struct err *err)
-{
-	int rc = xen_allocate_port(hypervisor, domid, port, err);
-
-	if (rc == 0 && xc_hvm_param_set(xen(hypervisor)->xch, domid, parameter, *port) < 0)
-		rc = failed(hypervisor, err, "set HVM parameter %u of domain %u", parameter, domid);
-	return rc;
-}
-
-/* Xen closes them only of a domain that is paused, which a suspended one is not. */
-static int close_ports(struct hypervisor *hypervisor, uint32_t domid, struct err *err)
-{
-	xc_interface *xch = xen(hypervisor)->xch;
-	int rc = 0;
-
-	if (xc_domain_pause(xch, domid) < 0)
-		return failed(hypervisor, err, "pause domain %u", domid);
-	if (xc_evtchn_reset(xch, domid) < 0)
-		rc = failed(hypervisor, err, "close the event channels of domain %u", domid);
-	if (xc_domain_unpause(xch, domid) < 0 && rc == 0)
-		rc = failed(hypervisor, err, "unpause domain %u", domid);
-	return rc;
-}
-
-static int xen_renew_ports(struct hypervisor *hypervisor, uint32_t domid, uint32_t *store_port,
-			   uint32_t *console_port, struct err *err)
-{
-	int rc = close_ports(hypervisor, domid, err);
-
-	if (rc < 0)
-		return rc;
-	rc = tell_port(hypervisor, domid, HVM_PARAM_STORE_EVTCHN, store_port, err);
-	if (rc == 0)
-		rc = tell_port(hypervisor, domid, HVM_PARAM_CONSOLE_EVTCHN, console_port, err);
-	return rc;
-}
-
 static int xen_claim(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
 		     struct err *err)
 {
@@ -216,9 +178,9 @@ static int xen_unpause(struct hypervisor *hypervisor, uint32_t domid, struct err
 	return 0;
 }
 
-static int xen_resume(struct hypervisor *hypervisor, uint32_t domid, bool fast, struct err *err)
+static int xen_resume(struct hypervisor *hypervisor, uint32_t domid, struct err *err)
 {
-	if (xc_domain_resume(xen(hypervisor)->xch, domid, fast) < 0)
+	if (xc_domain_resume(xen(hypervisor)->xch, domid, 1) < 0)
 		return failed(hypervisor, err, "resume domain %u", domid);
 	return 0;
 }
@@ -245,7 +207,6 @@ static const struct hypervisor_ops xen_ops = {
 	.create = xen_create,
 	.configure = xen_configure,
 	.allocate_port = xen_allocate_port,
-	.renew_ports = xen_renew_ports,
 	.claim = xen_claim,
 	.unpause = xen_unpause,
 	.resume = xen_resume,

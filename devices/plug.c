@@ -133,8 +133,9 @@ static const struct stage stage_connected = {
 	is_connected, "its script ended well but did not connect it: see /var/log/xen"
 };
 static const struct stage stage_closed = { xenbus_closed, "its backend does not let go" };
-static const struct stage stage_settled = { is_settled,
-					    "its disk still works on the guest's requests" };
+const struct stage stage_settled = {
+	is_settled, "its disk still works on the guest's requests"
+};
 
 /* What the backend's driver had to say (xenbus_dev_fatal()), with ": " before it, or "". */
 static void driver_words(struct store *store, const struct xenbus *bus, char *text, size_t size)
@@ -264,8 +265,8 @@ static int erase_all(struct store *store, const struct devices *devices, struct 
 	return first;
 }
 
-int site_unplug(const struct site *site, const struct devices *devices, bool settled,
-		uint64_t deadline_us, struct err *err)
+int site_unplug(const struct site *site, const struct devices *devices, uint64_t deadline_us,
+		struct err *err)
 {
 	uint64_t close_us = clock_after_ms(site->clock, CLOSE_TIMEOUT_MS);
 	struct devices open = { .domid = devices->domid };
@@ -283,8 +284,6 @@ int site_unplug(const struct site *site, const struct devices *devices, bool set
 	/* leaves the scripts their time, too, when a backend is stuck */
 	close_us = close_us < deadline_us ? close_us : deadline_us;
 	rc = site_await(site, &open, &stage_closed, close_us, first ? NULL : err);
-	first = first ? first : rc;
-	rc = settled ? site_await(site, &open, &stage_settled, close_us, first ? NULL : err) : 0;
 	first = first ? first : rc;
 	rc = hotplug_run_all(site, open.domid, open.list, open.count, HOTPLUG_REMOVE, deadline_us,
 			     first ? NULL : err);
@@ -327,5 +326,5 @@ int devices_unplug(struct store *store, const struct clock *clock, const struct 
 	const struct site site = site_here(store, clock);
 	const struct devices devices = devices_of(guest, DEVICES_ALL);
 
-	return site_unplug(&site, &devices, false, deadline_us, err);
+	return site_unplug(&site, &devices, deadline_us, err);
 }

@@ -77,9 +77,8 @@ void site_examine(const struct site *site, const struct description *guest, bool
 		  struct reasons *reasons);
 int site_plug(const struct site *site, const struct devices *devices, bool in_turn,
 	      uint64_t deadline_us, struct err *err);
-/* `settled`: waits besides until the disks have nothing in flight any more. */
-int site_unplug(const struct site *site, const struct devices *devices, bool settled,
-		uint64_t deadline_us, struct err *err);
+int site_unplug(const struct site *site, const struct devices *devices, uint64_t deadline_us,
+		struct err *err);
 
 /* Has the backends close, and writes the devices anew, as just created; the scripts do not run. */
 int site_renew(const struct site *site, const struct devices *devices, uint64_t deadline_us,
@@ -96,5 +95,7 @@ int site_await(const struct site *site, const struct devices *devices, const str
 	       uint64_t deadline_us, struct err *err);
 /* The backend waits for a frontend: state 2, or is past it. */
 extern const struct stage stage_ready;
+/* The disk has nothing in flight. */
+extern const struct stage stage_settled;
 
 #endif

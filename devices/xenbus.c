@@ -98,13 +98,14 @@ static int write_libxl(struct store *store, uint32_t domid, const struct device 
 	return directory.rc;
 }
 
-static int write_backend(struct store *store, uint32_t domid, const struct device *device,
-			 const struct xenbus *bus, struct err *err)
+int xenbus_write_backend(struct store *store, uint32_t domid, const struct device *device,
+			 struct err *err)
 {
-	struct directory directory = { .store = store, .path = bus->backend, .err = err };
+	const struct xenbus bus = xenbus_of(domid, device);
+	struct directory directory = { .store = store, .path = bus.backend, .err = err };
 
 	make(&directory, domid, STORE_GUEST_READS);
-	put_backend(&directory, domid, device, bus);
+	put_backend(&directory, domid, device, &bus);
 	return directory.rc;
 }
 
@@ -117,7 +118,7 @@ int xenbus_write(struct store *store, uint32_t domid, const struct device *devic
 	if (!rc)
 		rc = write_libxl(store, domid, device, &bus, err);
 	if (!rc)
-		rc = write_backend(store, domid, device, &bus, err);
+		rc = xenbus_write_backend(store, domid, device, err);
 	return rc;
 }
 
@@ -151,19 +152,27 @@ int xenbus_state(struct store *store, const struct xenbus *bus)
 	return state < 0 || state > XenbusStateReconfigured ? -1 : (int)state;
 }
 
+static const char *const folders[] = { "bus/xen-backend/devices", "devices/xen-backend" };
+
+static bool kernel_tells(const struct site *site)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", site->sys_dir, folders[0]);
+	return access(path, F_OK) == 0;
+}
+
 /*
  * Whether the kernel says that it has no such backend device. Its name leaves the bus before the
  * driver is told to let go, and the device itself only afterwards: both must be gone.
  */
 static bool kernel_has_none(const struct site *site, uint32_t domid, const struct device *device)
 {
-	static const char *const folders[] = { "bus/xen-backend/devices", "devices/xen-backend" };
 	const char *kind = device_kind_name(device->kind);
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/%s", site->sys_dir, folders[0]);
-	if (access(path, F_OK) < 0)
-		return false; /* no such bus: nothing can be said */
+	if (!kernel_tells(site))
+		return false;
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s/%s-%u-%u", site->sys_dir, folders[i], kind,
 			 domid, device->id);
@@ -179,4 +188,10 @@ bool xenbus_closed(const struct site *site, uint32_t domid, const struct device 
 	int state = xenbus_state(site->store, &bus);
 
 	return state < 0 || state == XenbusStateClosed || kernel_has_none(site, domid, device);
+}
+
+bool xenbus_gone(const struct site *site, uint32_t domid, const struct device *device)
+{
+	return kernel_tells(site) ? kernel_has_none(site, domid, device)
+				  : xenbus_closed(site, domid, device);
 }

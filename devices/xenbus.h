@@ -29,6 +29,9 @@ struct xenbus xenbus_of(uint32_t domid, const struct device *device);
  * Inside the caller's transaction. -errno with `err` naming the node.
  */
 int xenbus_write(struct store *store, uint32_t domid, const struct device *device, struct err *err);
+/* The same of the backend's end alone. */
+int xenbus_write_backend(struct store *store, uint32_t domid, const struct device *device,
+			 struct err *err);
 /* Removes all three directories; 0 also when there is nothing. */
 int xenbus_erase(struct store *store, uint32_t domid, const struct device *device, struct err *err);
 
@@ -42,5 +45,10 @@ int xenbus_state(struct store *store, const struct xenbus *bus);
  * has only the state to go by.
  */
 bool xenbus_closed(const struct site *site, uint32_t domid, const struct device *device);
+/*
+ * Whether the backend has let go of everything: the kernel has no such device any more. A host
+ * without the bus in sysfs has only the state to go by.
+ */
+bool xenbus_gone(const struct site *site, uint32_t domid, const struct device *device);
 
 #endif

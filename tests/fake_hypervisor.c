@@ -129,14 +129,6 @@ static int fake_allocate_port(struct hypervisor *hypervisor, uint32_t domid, uin
 	return rc;
 }
 
-static int fake_renew_ports(struct hypervisor *hypervisor, uint32_t domid, uint32_t *store_port,
-			    uint32_t *console_port, struct err *err)
-{
-	int rc = fake_allocate_port(hypervisor, domid, store_port, err);
-
-	return rc < 0 ? rc : fake_allocate_port(hypervisor, domid, console_port, err);
-}
-
 static int fake_claim(struct hypervisor *hypervisor, uint32_t domid, uint64_t pages,
 		      struct err *err)
 {
@@ -161,7 +153,7 @@ static int fake_unpause(struct hypervisor *hypervisor, uint32_t domid, struct er
 	return 0;
 }
 
-static int fake_resume(struct hypervisor *hypervisor, uint32_t domid, bool fast, struct err *err)
+static int fake_resume(struct hypervisor *hypervisor, uint32_t domid, struct err *err)
 {
 	xc_domaininfo_t *info = fake_hypervisor_find(fake(hypervisor), domid);
 	int rc = spend_call(fake(hypervisor), domid, err);
@@ -173,7 +165,6 @@ static int fake_resume(struct hypervisor *hypervisor, uint32_t domid, bool fast,
 	info->flags &= ~(XEN_DOMINF_shutdown |
 			 (uint32_t)XEN_DOMINF_shutdownmask << XEN_DOMINF_shutdownshift);
 	fake(hypervisor)->resumes++;
-	fake(hypervisor)->fast_resumes += fast;
 	return 0;
 }
 
@@ -204,7 +195,6 @@ static const struct hypervisor_ops fake_ops = {
 	.create = fake_create,
 	.configure = fake_configure,
 	.allocate_port = fake_allocate_port,
-	.renew_ports = fake_renew_ports,
 	.claim = fake_claim,
 	.unpause = fake_unpause,
 	.resume = fake_resume,

@@ -20,7 +20,7 @@ struct fake_hypervisor {
 	struct xen_domctl_createdomain config; /* of the last domain created */
 	uint64_t claimed_pages;
 	uint32_t next_port;
-	unsigned unpauses, resumes, fast_resumes, destroys;
+	unsigned unpauses, resumes, destroys;
 	int calls_left; /* after so many more calls that change something all fail; -1: never */
 };
 

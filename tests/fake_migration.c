@@ -45,8 +45,7 @@ static int enter(struct fake_migration *fake, struct err *err, const char *forma
 
 HOST_OP(watch_disks, GUEST, struct err *err)
 HOST_OP(drain, GUEST, UNTIL, struct err *err)
-HOST_OP(close_disks, GUEST, UNTIL, struct err *err)
-HOST_OP(reopen_disks, GUEST, UNTIL, struct err *err)
+HOST_OP(resume, GUEST, struct err *err)
 HOST_OP(leave_bridges, GUEST, struct err *err)
 HOST_OP(forget_macs, GUEST, struct err *err)
 HOST_OP(unpause, GUEST, struct err *err)
@@ -180,11 +179,20 @@ static int host_suspend(struct host *host, const struct description *guest, uint
 	return enter(fake, err, "suspend");
 }
 
-static int host_resume(struct host *host, const struct description *guest, bool cooperative,
-		       struct err *err)
+static int host_close_devices(struct host *host, const struct description *guest, unsigned kinds,
+			      uint64_t deadline_us, struct err *err)
 {
 	(void)guest;
-	return enter(CONTAINER(host, host), err, cooperative ? "resume" : "resume and reconnect");
+	(void)deadline_us;
+	return enter(CONTAINER(host, host), err, "close %u", kinds);
+}
+
+static int host_replug(struct host *host, const struct description *guest, unsigned kinds,
+		       uint64_t deadline_us, struct err *err)
+{
+	(void)guest;
+	(void)deadline_us;
+	return enter(CONTAINER(host, host), err, "replug %u", kinds);
 }
 
 static int host_introduce(struct host *host, const struct description *guest, uint64_t store_pfn,
@@ -228,8 +236,8 @@ static const struct host_ops host_ops = {
 	.suspend = host_suspend,
 	.resume = host_resume,
 	.drain = host_drain,
-	.close_disks = host_close_disks,
-	.reopen_disks = host_reopen_disks,
+	.close_devices = host_close_devices,
+	.replug = host_replug,
 	.leave_bridges = host_leave_bridges,
 	.introduce = host_introduce,
 	.forget_macs = host_forget_macs,

@@ -124,6 +124,19 @@ static void lose_frontend(struct fake_site *fake, const struct device *device,
 	set_registered(fake, device, false);
 }
 
+static bool is_plugged(struct fake_site *fake, const struct xenbus *bus)
+{
+	CLEANUP_FREE char *status =
+		store_read(fake->site.store, "%s/hotplug-status", bus->backend);
+
+	return status && strcmp(status, "connected") == 0;
+}
+
+static bool is_online(struct fake_site *fake, const struct xenbus *bus)
+{
+	return store_read_integer(fake->site.store, 0, "%s/online", bus->backend) == 1;
+}
+
 static void follow_frontend(struct fake_site *fake, const struct device *device,
 			    const struct xenbus *bus)
 {
@@ -131,6 +144,12 @@ static void follow_frontend(struct fake_site *fake, const struct device *device,
 	int backend = xenbus_state(fake->site.store, bus);
 
 	if (frontend < 0)
+		lose_frontend(fake, device, bus);
+	else if (frontend == 4 && backend == 1)
+		set_state(fake, bus, "2");
+	else if (frontend == 4 && backend == 2 && is_plugged(fake, bus))
+		set_state(fake, bus, "4"); /* to the ring of a guest that rests */
+	else if (frontend == 6 && !is_online(fake, bus))
 		lose_frontend(fake, device, bus);
 	else if (frontend == 1 && (backend == 6 || backend == 1))
 		set_state(fake, bus, "2");

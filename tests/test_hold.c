@@ -140,7 +140,7 @@ static void a_disk_that_is_held_can_be_unplugged(void **state)
 
 	assert_int_equal(hold(fixture), 0);
 
-	assert_int_equal(site_unplug(&fixture->fake->site, &all, false,
+	assert_int_equal(site_unplug(&fixture->fake->site, &all,
 				     fake_site_deadline(fixture->fake, LONG_MS), &fixture->err), 0);
 
 	assert_false(fake_store_has(fixture->store, VBD_BACKEND));

@@ -15,7 +15,6 @@
 #include "cleanup.h"
 #include "fake_site.h"
 #include "fake_store.h"
-#include "vbd.h"
 
 #define LONG_MS 60000 /* a deadline that no test waits for */
 #define VBD_BACKEND "/local/domain/0/backend/vbd/7/51712"
@@ -70,7 +69,7 @@ static int unplug(struct fixture *fixture)
 {
 	const struct devices devices = devices_of(&fixture->guest, DEVICES_ALL);
 
-	return site_unplug(&fixture->fake->site, &devices, false,
+	return site_unplug(&fixture->fake->site, &devices,
 			   fake_site_deadline(fixture->fake, LONG_MS), &fixture->err);
 }
 
@@ -477,85 +476,10 @@ static void a_backend_that_does_not_let_go_is_named(void **state)
 
 	run_guest(fixture);
 	fixture->fake->drivers_stuck = true;
-	assert_int_equal(site_unplug(&fixture->fake->site, &devices, false, 0, &fixture->err),
+	assert_int_equal(site_unplug(&fixture->fake->site, &devices, 0, &fixture->err),
 			 -ETIMEDOUT);
 	assert_non_null(strstr(fixture->err.message, "unplug: vbd xvda: its backend does not"));
 	assert_false(fake_store_has(fixture->store, VBD_BACKEND));
-}
-
-/* ---- closing and reopening ---- */
-
-static void closing_takes_the_disks_and_leaves_the_vifs(void **state)
-{
-	struct fixture *fixture = *state;
-	CLEANUP_FREE char *log = NULL;
-
-	run_guest(fixture);
-	assert_int_equal(site_close_vbds(&fixture->fake->site, &fixture->guest,
-					 fake_site_deadline(fixture->fake, LONG_MS), &fixture->err),
-			 0);
-	assert_false(fake_store_has(fixture->store, VBD_BACKEND));
-	assert_value(fixture, VIF_BACKEND "/state", "4");
-	log = fake_site_read(fixture->fake, "log");
-	assert_string_equal(log, "remove backend/vbd/7/51712\n");
-}
-
-static void assert_reopened(struct fixture *fixture)
-{
-	static const char *const ends[] = { VBD_FRONTEND, VIF_FRONTEND };
-
-	assert_int_equal(site_reopen(&fixture->fake->site, &fixture->guest,
-				     fake_site_deadline(fixture->fake, LONG_MS), &fixture->err),
-			 0);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		assert_int_equal(store_read_integer(fixture->store, -1, "%s/state", ends[i]), 1);
-	assert_value(fixture, VBD_BACKEND "/state", "2");
-	assert_value(fixture, VIF_BACKEND "/state", "2");
-	assert_value(fixture, VBD_BACKEND "/hotplug-status", "connected");
-	assert_value(fixture, VIF_BACKEND "/hotplug-status", "connected");
-}
-
-static void after_reopening_every_backend_waits_for_its_frontend(void **state)
-{
-	struct fixture *fixture = *state;
-
-	run_guest(fixture);
-	assert_int_equal(site_close_vbds(&fixture->fake->site, &fixture->guest,
-					 fake_site_deadline(fixture->fake, LONG_MS), &fixture->err),
-			 0);
-	assert_reopened(fixture);
-}
-
-static void what_was_never_closed_is_rewound_without_its_script(void **state)
-{
-	struct fixture *fixture = *state;
-	CLEANUP_FREE char *log = NULL;
-
-	run_guest(fixture);
-	assert_reopened(fixture);
-	assert_reopened(fixture);
-	log = fake_site_read(fixture->fake, "log");
-	assert_string_equal(log, "");
-}
-
-static void a_half_closed_disk_is_reopened(void **state)
-{
-	struct fixture *fixture = *state;
-
-	run_guest(fixture);
-	store_write(fixture->store, "0", VBD_BACKEND "/online");
-	store_remove(fixture->store, VBD_FRONTEND);
-	assert_reopened(fixture);
-}
-
-static void reopening_brings_back_unplugged_vifs(void **state)
-{
-	struct fixture *fixture = *state;
-
-	run_guest(fixture);
-	assert_int_equal(unplug(fixture), 0);
-	fake_store_conflict(fixture->store, 1);
-	assert_reopened(fixture);
 }
 
 int main(void)
@@ -586,11 +510,6 @@ int main(void)
 		TEST(half_plugged_devices_are_unplugged),
 		TEST(unplugging_goes_on_after_a_failure_and_tells_the_first),
 		TEST(a_backend_that_does_not_let_go_is_named),
-		TEST(closing_takes_the_disks_and_leaves_the_vifs),
-		TEST(after_reopening_every_backend_waits_for_its_frontend),
-		TEST(what_was_never_closed_is_rewound_without_its_script),
-		TEST(a_half_closed_disk_is_reopened),
-		TEST(reopening_brings_back_unplugged_vifs),
 	};
 
 	return cmocka_run_group_tests_name("plug", tests, NULL, NULL);

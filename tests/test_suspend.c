@@ -93,7 +93,7 @@ static int run_suspend(struct fixture *f)
 
 static int run_resume(struct fixture *f)
 {
-	return domain_resume(&f->xen.hypervisor, f->store, &f->clock.clock, &f->guest, true,
+	return domain_resume(&f->xen.hypervisor, f->store, &f->clock.clock, &f->guest,
 			     &f->err);
 }
 
@@ -132,7 +132,7 @@ static void a_guest_that_suspends_too_late_is_waited_for_and_can_be_resumed(void
 	assert_in_range(passed_ms(f), 3000, 3010);
 	assert_int_equal(run_resume(f), 0);
 
-	assert_int_equal(f->xen.fast_resumes, 1);
+	assert_int_equal(f->xen.resumes, 1);
 	assert_int_equal(fake_store_resumed(f->store), 7);
 }
 
@@ -233,7 +233,7 @@ static void a_guest_that_answered_a_worker_that_died_is_waited_for(void **state)
 
 	assert_int_equal(run_resume(f), 0);
 
-	assert_int_equal(f->xen.fast_resumes, 1);
+	assert_int_equal(f->xen.resumes, 1);
 }
 
 static void a_crashed_guest_is_not_resumed(void **state)
@@ -253,32 +253,12 @@ static void a_resume_cut_short_by_a_crash_is_completed(void **state)
 	struct fixture *f = *state;
 
 	fake_hypervisor_shut_down(&f->xen, 7, SHUTDOWN_suspend);
-	f->xen.hypervisor.ops->resume(&f->xen.hypervisor, 7, true, &f->err);
+	f->xen.hypervisor.ops->resume(&f->xen.hypervisor, 7, &f->err);
 
 	assert_int_equal(run_resume(f), 0);
 
 	assert_int_equal(f->xen.resumes, 1);
 	assert_int_equal(fake_store_resumed(f->store), 7);
-}
-
-static void a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on(void **state)
-{
-	struct fixture *f = *state;
-	uint64_t gfn = 0;
-	uint32_t port = 0;
-
-	fake_hypervisor_shut_down(&f->xen, 7, SHUTDOWN_suspend);
-	f->guest.store_pfn = 0xfeffc;
-
-	assert_int_equal(domain_resume(&f->xen.hypervisor, f->store, &f->clock.clock, &f->guest,
-				       false, &f->err), 0);
-
-	assert_int_equal(fake_store_introduced(f->store, &gfn, &port), 7);
-	assert_int_equal(gfn, 0xfeffc);
-	assert_int_equal(store_read_integer(f->store, 0, "/local/domain/7/store/port"), port);
-	assert_int_not_equal(store_read_integer(f->store, 0, "/local/domain/7/console/port"), port);
-	assert_int_equal(f->xen.resumes, 1);
-	assert_int_equal(f->xen.fast_resumes, 0);
 }
 
 int main(void)
@@ -298,7 +278,6 @@ int main(void)
 		TEST(a_guest_that_answered_a_worker_that_died_is_waited_for),
 		TEST(a_crashed_guest_is_not_resumed),
 		TEST(a_resume_cut_short_by_a_crash_is_completed),
-		TEST(a_guest_that_is_to_reconnect_is_introduced_again_before_it_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

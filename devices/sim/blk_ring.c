@@ -40,7 +40,10 @@ int blk_ring_open(struct blk_ring *ring, struct sim_host *host, struct sim_event
 	ring->page = page;
 	ring->port = port;
 	ring->disk = disk;
-	blkif_back_start(&ring->ring, page);
+	if (!blkif_back_start(&ring->ring, page)) {
+		blk_ring_close(ring);
+		return -EIO;
+	}
 	return 0;
 }
 

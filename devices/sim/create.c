@@ -282,7 +282,7 @@ static int clear(struct creation_host *host, const struct description *guest,
 	if (guest->domid == 0)
 		return 0;
 	(void)sim_domain_pause(host->host, guest->domid);
-	first = site_unplug(&host->site, &devices, false, deadline_us, err);
+	first = site_unplug(&host->site, &devices, deadline_us, err);
 	rc = domain_remove_nodes(host->site.store, guest, first ? NULL : err);
 	first = first ? first : rc;
 	rc = sim_domain_destroy(host->host, guest->domid);

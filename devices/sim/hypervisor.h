@@ -265,9 +265,6 @@ int sim_grant_copy(struct sim_memory *memory, enum sim_copy direction, uint32_t 
 /* A new port of `domid` that `remote` may bind: what a toolstack does for store and console. */
 int sim_port_allocate(struct sim_host *host, uint32_t domid, uint32_t remote);
 
-/* Closes every port of `domid`, as before a guest that is to take itself for new goes on. */
-int sim_ports_reset(struct sim_host *host, uint32_t domid);
-
 /*
  * A hold on event channels of `domid`. A guest has one, for all its ports, also for those that
  * were there before: -EBUSY when another process has it. Domain 0 has many, each for the ports

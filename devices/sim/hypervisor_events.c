@@ -128,17 +128,6 @@ int sim_port_allocate(struct sim_host *host, uint32_t domid, uint32_t remote)
 	return port;
 }
 
-int sim_ports_reset(struct sim_host *host, uint32_t domid)
-{
-	struct domain *domain = sim_lock_domain(host, domid);
-
-	if (!domain)
-		return -ESRCH;
-	sim_close_ports(host, domain);
-	sim_unlock(host);
-	return 0;
-}
-
 /* ---- endpoints ---- */
 
 static void release_endpoint(struct sim_host *host, uint16_t endpoint)

@@ -35,13 +35,12 @@ int net_ring_open(struct net_ring *ring, struct sim_host *host, struct sim_event
 	rc = sim_memory_open(host, offer->domid, &ring->memory);
 	if (!rc)
 		rc = map(ring, offer);
-	if (rc) {
+	if (!rc && (!netif_tx_back_start(&ring->tx, ring->tx_page) ||
+		    !netif_rx_back_start(&ring->rx, ring->rx_page)))
+		rc = -EIO;
+	if (rc)
 		net_ring_close(ring);
-		return rc;
-	}
-	netif_tx_back_start(&ring->tx, ring->tx_page);
-	netif_rx_back_start(&ring->rx, ring->rx_page);
-	return 0;
+	return rc;
 }
 
 void net_ring_close(struct net_ring *ring)

@@ -110,8 +110,6 @@ static long event_channel(struct sim_host *host, unsigned int command, void *arg
 	struct evtchn_alloc_unbound *channel = argument;
 	int port;
 
-	if (command == EVTCHNOP_reset)
-		return sim_ports_reset(host, ((struct evtchn_reset *)argument)->dom);
 	if (command != EVTCHNOP_alloc_unbound)
 		return -ENOSYS;
 	port = sim_port_allocate(host, channel->dom, channel->remote_dom);

@@ -6,6 +6,7 @@
 #ifndef XENFERRY_SIM_RINGS_H
 #define XENFERRY_SIM_RINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,7 +26,8 @@
 
 /*
  * NAME_front_start() empties the ring in `page` and takes its front end; NAME_back_start() takes
- * the back end of one that a frontend has set up.
+ * the back end of one that a frontend has set up, behind the last response that another backend
+ * may have given. False when the ring cannot be true.
  */
 #define DEFINE_RING_STARTS(name) \
 	static inline void name##_front_start(struct name##_front_ring *ring, void *page) \
@@ -33,10 +35,12 @@
 		struct name##_sring *shared = page; \
 		XEN_FRONT_RING_INIT(ring, shared, SIM_PAGE_BYTES); \
 	} \
-	static inline void name##_back_start(struct name##_back_ring *ring, void *page) \
+	static inline bool name##_back_start(struct name##_back_ring *ring, void *page) \
 	{ \
 		struct name##_sring *shared = page; \
-		BACK_RING_INIT(ring, shared, SIM_PAGE_BYTES); \
+		RING_IDX answered = shared->rsp_prod; \
+		BACK_RING_ATTACH(ring, shared, answered, SIM_PAGE_BYTES); \
+		return shared->req_prod - answered <= RING_SIZE(ring); \
 	}
 
 /* the sizes that the macros compute are mixed of long and unsigned */

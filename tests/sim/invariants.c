@@ -41,8 +41,9 @@ static void disks_are_quiet(struct world *world)
 	    !source->vbd_closed && world->now_us < source->drained_us)
 		world_violation(world, "the guest runs at the target while the source's disk "
 				       "still has requests");
-	if (source->domain == DOMAIN_RUNNING && (!source->vbd_plugged || source->vbd_closed ||
-						 !source->vif_plugged || !source->on_bridge))
+	if (source->domain == DOMAIN_RUNNING &&
+	    (!source->vbd_plugged || source->vbd_closed || !source->vif_plugged ||
+	     source->vif_closed || !source->on_bridge))
 		world_violation(world, "the guest runs at the source without its devices");
 }
 

@@ -176,10 +176,13 @@ static int host_plug(struct host *host, const struct description *guest, unsigne
 					     "plug the devices" };
 	struct world *world = ((struct sim_host *)host)->world;
 	const struct sim_host *source = &world->hosts[SIDE_SOURCE];
-	bool late = in_turn && kinds & 1u << DEVICE_VBD && !sim_worker_of(host)->dead;
+	const struct migration *m = &sim_worker_of(host)->migration;
+	bool late = m->plan->rows[m->row].step->traits & STEP_PLUGS_LATE &&
+		    !sim_worker_of(host)->dead;
 
+	(void)in_turn;
 	if (late && source->vbd_plugged && !source->vbd_closed &&
-	    world->now_us < source->drained_us)
+	    (plan_attaches_late(m->plan) || world->now_us < source->drained_us))
 		world_violation(world, "a disk is plugged late while the source uses it");
 	return sim_call(host, guest, words[kinds], DIVISIBLE, 200 * MS, deadline_us, effects[kinds],
 			err);
@@ -262,24 +265,52 @@ static int host_drain(struct host *host, const struct description *guest, uint64
 
 EFFECT(close_vbd)
 {
-	int rc = await_drained(&host->host, host->world->now_us + SECOND, err);
-
-	if (rc < 0)
-		return rc;
-	host->vbd_closed = host->must_reconnect = true;
-	host->watching = false;
+	(void)half;
+	if (host->world->now_us < host->drained_us)
+		world_violation(host->world, "a disk is closed while it has requests");
+	if (host->watching)
+		world_violation(host->world, "a disk is closed while its ring is mapped");
+	host->vbd_closed = true;
 	return 0;
 }
 
-HOST_OP_UNTIL(close_disks, "close the disks", STEP_FAULTS, 30 * MS, close_vbd)
-
-EFFECT(reopen_vbd)
+EFFECT(close_vif)
 {
-	host->vbd_closed = false;
+	host->vif_closed = true;
+	host->on_bridge = half && host->on_bridge;
 	return 0;
 }
 
-HOST_OP_UNTIL(reopen_disks, "reopen the disks", STEP_FAULTS, 30 * MS, reopen_vbd)
+static int host_close_devices(struct host *host, const struct description *guest, unsigned kinds,
+			      uint64_t deadline_us, struct err *err)
+{
+	bool vbds = kinds == 1u << DEVICE_VBD;
+
+	return sim_call(host, guest, vbds ? "close the disks" : "unplug the VIFs", DIVISIBLE,
+			30 * MS, deadline_us, vbds ? close_vbd : close_vif, err);
+}
+
+EFFECT(replug_vbd)
+{
+	host->vbd_closed = half && host->vbd_closed;
+	return 0;
+}
+
+EFFECT(replug_vif)
+{
+	host->on_bridge = true;
+	host->vif_closed = half && host->vif_closed;
+	return 0;
+}
+
+static int host_replug(struct host *host, const struct description *guest, unsigned kinds,
+		       uint64_t deadline_us, struct err *err)
+{
+	bool vbds = kinds == 1u << DEVICE_VBD;
+
+	return sim_call(host, guest, vbds ? "plug the disks again" : "plug the VIFs again",
+			DIVISIBLE, 200 * MS, deadline_us, vbds ? replug_vbd : replug_vif, err);
+}
 
 /* ---- the guest stops and goes on ---- */
 
@@ -312,7 +343,7 @@ static bool may_resume(const struct world *world)
 	return !world->sp3_said || world->abort_said || world->journals[SIDE_TARGET].durable.never;
 }
 
-static int let_go_on(struct sim_host *host, bool cooperative)
+EFFECT(let_go_on)
 {
 	struct world *world = host->world;
 
@@ -320,32 +351,14 @@ static int let_go_on(struct sim_host *host, bool cooperative)
 		return 0;
 	if (!may_resume(world))
 		world_violation(world, "the source resumes after SP3, and nobody said never");
-	if (host->vbd_closed)
-		world_violation(world, "the guest is resumed without its disks");
-	if (host->must_reconnect && cooperative)
-		world_violation(world, "the guest is resumed as if nothing had been closed");
+	if (host->vbd_closed || host->vif_closed)
+		world_violation(world, "the guest is resumed without its devices");
 	host->domain = DOMAIN_RUNNING;
-	host->must_reconnect = false;
 	host->drained_us = NEVER_US;
 	return 0;
 }
 
-EFFECT(resume_fast)
-{
-	return let_go_on(host, true);
-}
-
-EFFECT(resume_slowly)
-{
-	return let_go_on(host, false);
-}
-
-static int host_resume(struct host *host, const struct description *guest, bool cooperative,
-		       struct err *err)
-{
-	return sim_call(host, guest, cooperative ? "resume" : "resume and reconnect", STEP_FAULTS,
-			5 * MS, 0, cooperative ? resume_fast : resume_slowly, err);
-}
+HOST_OP(resume, "resume", STEP_FAULTS, 5 * MS, let_go_on)
 
 /* ---- the target takes over ---- */
 
@@ -412,7 +425,7 @@ EFFECT(unplug_all)
 {
 	if (guest->domid == 0)
 		return 0;
-	host->vbd_plugged = host->vbd_held = host->vbd_closed = false;
+	host->vbd_plugged = host->vbd_held = host->vbd_closed = host->vif_closed = false;
 	host->watching = false;
 	host->vif_plugged = host->on_bridge = half && host->vif_plugged;
 	host->drained_us = 0;
@@ -428,7 +441,6 @@ EFFECT(remove_domain)
 	host->domain = DOMAIN_NONE;
 	host->domid = 0;
 	host->complete = host->introduced = host->named = host->claim = host->watching = false;
-	host->must_reconnect = false;
 	return 0;
 }
 
@@ -459,8 +471,8 @@ const struct host_ops sim_host_ops = {
 	.suspend = host_suspend,
 	.resume = host_resume,
 	.drain = host_drain,
-	.close_disks = host_close_disks,
-	.reopen_disks = host_reopen_disks,
+	.close_devices = host_close_devices,
+	.replug = host_replug,
 	.leave_bridges = host_leave_bridges,
 	.introduce = host_introduce,
 	.forget_macs = host_forget_macs,

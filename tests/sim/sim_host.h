@@ -39,8 +39,7 @@ struct sim_host {
 	bool introduced, named, claim;
 	bool vbd_plugged, vif_plugged;
 	bool vbd_held;         /* target: the backend does not know its disk yet */
-	bool vbd_closed;       /* source: the backend has let go */
-	bool must_reconnect;   /* source: it was closed since the guest last ran */
+	bool vbd_closed, vif_closed; /* source: the backends have let go, the frontends rest */
 	bool on_bridge;
 	uint64_t drained_us;   /* from when on no request is outstanding */
 	uint64_t down_until_us; /* it was reset, and comes up again */

@@ -100,7 +100,7 @@ static void set_up(struct process *process)
 	m->record = &process->record;
 	m->sink = &process->sink;
 	m->row = 0;
-	m->cancellable = m->released = m->taken = m->reconnect = false;
+	m->cancellable = m->released = m->taken = false;
 	description_init(&m->guest);
 }
 

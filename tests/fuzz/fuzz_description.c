@@ -2,10 +2,6 @@
 /*
  * A guest's description as a peer sends it in its offer. What decodes is within all bounds, and
  * encodes to something that decodes to the same.
- *
- * clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -iquote common -iquote devices
- *	tests/fuzz/fuzz_description.c devices/description.c devices/description_wire.c
- *	common/err.c common/tlv.c
  */
 #include <assert.h>
 #include <stdint.h>
@@ -13,8 +9,7 @@
 #include <string.h>
 
 #include "description.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void check_nodes(const struct device_node *nodes, size_t count)
 {

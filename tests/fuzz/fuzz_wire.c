@@ -2,23 +2,19 @@
 /*
  * What a stranger on the peers' port can make the decoders read: a hello, a frame's header, the
  * fields of a refusal, and fields within fields. What decodes must encode to the same bytes.
- *
- * clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -iquote common -iquote handshake
- *	tests/fuzz/fuzz_wire.c handshake/wire.c handshake/reason.c common/err.c common/tlv.c
  */
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "reason.h"
 #include "tlv.h"
 #include "wire.h"
 
 #define HELLO_SPARE 48 /* from here on a reader looks at nothing */
 #define DEPTH_MAX 4
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void try_hello(const uint8_t *data)
 {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -74,9 +75,19 @@ static void give_up_waiting(const char *uuid)
 	sigprocmask(SIG_UNBLOCK, &signals, NULL);
 }
 
+/* As wide as the terminal is now, but for the last column, in which some would wrap. */
+static size_t columns_now(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 2)
+		return 0;
+	return size.ws_col - 1u;
+}
+
 static void on_event(void *context, const struct json_value *record)
 {
-	progress_show(context, record);
+	progress_show(context, record, columns_now());
 }
 
 /* One migration.wait of at most `wait_s`. */
@@ -130,7 +141,7 @@ static int follow(const struct cli_args *args, struct caller *caller, const char
 	rc = wait_for_end(caller, uuid, timeout_s, args->progress ? &progress : NULL, &answer,
 			  &record, err);
 	if (rc == 0 && args->progress)
-		progress_show(&progress, record);
+		progress_show(&progress, record, columns_now());
 	progress_end(&progress);
 	if (rc == -EINTR)
 		give_up_waiting(uuid);

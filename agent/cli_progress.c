@@ -30,21 +30,55 @@ static int percent_of(const struct json_value *record)
 	return there >= total ? 99 : (int)(there / total * 100);
 }
 
-const char *progress_line(const struct json_value *record, char line[PROGRESS_LINE_MAX])
-{
-	const struct json_value *memory = json_get(record, "memory");
-	const char *status = json_get_string(record, "status");
-	double predicted_ms = json_get_double(record, "predicted_downtime_ms", 0);
-	int used =
-		snprintf(line, PROGRESS_LINE_MAX,
-			 "%s %d%%, %.0f MiB sent, %.0f MiB left, %.0f MiB/s", status ? status : "?",
-			 percent_of(record), json_get_double(memory, "wire_bytes", 0) / MIB,
-			 json_get_double(memory, "remaining_bytes", 0) / MIB,
-			 json_get_double(memory, "send_bytes_per_s", 0) / MIB);
+/* What the line is made of, in order; `worth`: the least goes first where there is no room. */
+static const struct part {
+	const char *path[2]; /* a member of the record, or of a member of it */
+	double unit;
+	const char *format;
+	unsigned worth;
+	bool always; /* also when it is 0 */
+} parts[] = {
+	{ { "memory", "wire_bytes" }, MIB, ", %.0f MiB sent", 2, true },
+	{ { "memory", "remaining_bytes" }, MIB, ", %.0f MiB left", 5, true },
+	{ { "memory", "send_bytes_per_s" }, MIB, ", %.0f MiB/s", 4, false },
+	{ { "memory", "dirty_bytes_per_s" }, MIB, ", dirties %.0f MiB/s", 1, false },
+	{ { "memory", "eta_ms" }, 1000, ", %.0f s to go", 6, false },
+	{ { "predicted_downtime_ms", NULL }, 1, ", downtime about %.0f ms", 3, false },
+};
 
-	if (predicted_ms > 0 && used > 0 && used < PROGRESS_LINE_MAX)
-		snprintf(line + used, PROGRESS_LINE_MAX - (size_t)used, ", downtime about %.0f ms",
-			 predicted_ms);
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static double value_of(const struct json_value *record, const struct part *part)
+{
+	if (!part->path[1])
+		return json_get_double(record, part->path[0], 0);
+	return json_get_double(json_get(record, part->path[0]), part->path[1], 0);
+}
+
+/* The line of all parts that are worth more than `worth`. */
+static void put_line(const struct json_value *record, unsigned worth, char line[PROGRESS_LINE_MAX])
+{
+	const char *status = json_get_string(record, "status");
+	size_t used;
+
+	snprintf(line, PROGRESS_LINE_MAX, "%.20s %d%%", status ? status : "?", percent_of(record));
+	for (size_t i = 0; i < PARTS; i++) {
+		double value = value_of(record, &parts[i]) / parts[i].unit;
+
+		used = strlen(line);
+		if (parts[i].worth > worth && (value > 0 || parts[i].always))
+			snprintf(line + used, PROGRESS_LINE_MAX - used, parts[i].format, value);
+	}
+}
+
+const char *progress_line(const struct json_value *record, size_t columns,
+			  char line[PROGRESS_LINE_MAX])
+{
+	unsigned worth = 0;
+
+	do
+		put_line(record, worth, line);
+	while (columns > 0 && strlen(line) > columns && ++worth <= PARTS);
 	return line;
 }
 
@@ -63,14 +97,18 @@ static bool is_news(struct progress *progress, const struct json_value *record)
 	return true;
 }
 
-void progress_show(struct progress *progress, const struct json_value *record)
+void progress_show(struct progress *progress, const struct json_value *record, size_t columns)
 {
 	char line[PROGRESS_LINE_MAX];
 
-	progress_line(record, line);
+	progress_line(record, columns, line);
 	if (progress->terminal) {
+		size_t cover = strlen(progress->shown);
+
+		if (columns > 0 && cover > columns)
+			cover = columns;
 		/* the blanks cover what was longer before */
-		fprintf(progress->out, "\r%-*s", (int)strlen(progress->shown), line);
+		fprintf(progress->out, "\r%-*s", (int)cover, line);
 		memcpy(progress->shown, line, sizeof(line));
 	} else if (is_news(progress, record)) {
 		fprintf(progress->out, "%s\n", line);

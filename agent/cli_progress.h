@@ -12,7 +12,7 @@
 
 #include "json.h"
 
-#define PROGRESS_LINE_MAX 128
+#define PROGRESS_LINE_MAX 256
 
 struct progress {
 	FILE *out;
@@ -21,11 +21,16 @@ struct progress {
 };
 
 void progress_init(struct progress *progress, FILE *out, bool terminal);
-/* Shows a record. */
-void progress_show(struct progress *progress, const struct json_value *record);
+/* Shows a record in at most `columns`, as wide as a terminal is now; 0: as wide as it may be. */
+void progress_show(struct progress *progress, const struct json_value *record, size_t columns);
 /* Leaves the line that was written over; nothing when there is none. */
 void progress_end(struct progress *progress);
-/* The line for a record, without an end. Returns `line`. */
-const char *progress_line(const struct json_value *record, char line[PROGRESS_LINE_MAX]);
+/*
+ * The line for a record, without an end: status, share, sent, left, rate, dirty rate, time left,
+ * predicted downtime, of which what is not known, and what does not fit in `columns` (0: no
+ * limit), is left out. Returns `line`.
+ */
+const char *progress_line(const struct json_value *record, size_t columns,
+			  char line[PROGRESS_LINE_MAX]);
 
 #endif

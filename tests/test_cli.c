@@ -235,7 +235,8 @@ static const char *const records[] = {
 	" \"transferred_bytes\": 2097152, \"wire_bytes\": 2097152, \"iterations\": 1}}",
 	"{\"status\": \"copying\", \"phase\": \"COPY\", \"predicted_downtime_ms\": 120.0,"
 	" \"memory\": {\"total_bytes\": 4194304, \"remaining_bytes\": 1048576,"
-	" \"wire_bytes\": 5242880, \"send_bytes_per_s\": 104857600, \"iterations\": 2}}",
+	" \"wire_bytes\": 5242880, \"send_bytes_per_s\": 104857600, \"iterations\": 2,"
+	" \"dirty_bytes_per_s\": 20971520, \"eta_ms\": 4000}}",
 };
 
 #define RECORDS (sizeof(records) / sizeof(records[0]))
@@ -252,7 +253,7 @@ static char *show_all(bool terminal)
 	for (size_t i = 0; i < RECORDS; i++) {
 		struct json_value *record = json_parse(records[i], strlen(records[i]), NULL);
 
-		progress_show(&progress, record);
+		progress_show(&progress, record, 0);
 		json_value_free(record);
 	}
 	progress_end(&progress);
@@ -265,10 +266,10 @@ static void progress_in_a_file_is_a_line_at_each_change(void **state)
 	char *text = show_all(false);
 
 	(void)state;
-	assert_string_equal(text, "preparing 0%, 0 MiB sent, 0 MiB left, 0 MiB/s\n"
-				  "copying 25%, 1 MiB sent, 0 MiB left, 0 MiB/s\n"
-				  "copying 75%, 5 MiB sent, 1 MiB left, 100 MiB/s, downtime about "
-				  "120 ms\n");
+	assert_string_equal(text, "preparing 0%, 0 MiB sent, 0 MiB left\n"
+				  "copying 25%, 1 MiB sent, 0 MiB left\n"
+				  "copying 75%, 5 MiB sent, 1 MiB left, 100 MiB/s, dirties 20 MiB/s, "
+				  "4 s to go, downtime about 120 ms\n");
 	free(text);
 }
 
@@ -281,6 +282,27 @@ static void progress_at_a_terminal_is_one_line(void **state)
 	assert_non_null(strstr(text, "\rcopying 50%"));
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 	free(text);
+}
+
+static void progress_keeps_to_the_terminals_width(void **state)
+{
+	static const struct {
+		size_t columns;
+		const char *line;
+	} cases[] = {
+		{ 80, "copying 75%, 5 MiB sent, 1 MiB left, 100 MiB/s, 4 s to go, downtime about "
+		      "120 ms" },
+		{ 60, "copying 75%, 1 MiB left, 100 MiB/s, 4 s to go" },
+		{ 24, "copying 75%, 4 s to go" },
+		{ 5, "copying 75%" },
+	};
+	struct json_value *record = json_parse(records[3], strlen(records[3]), NULL);
+	char line[PROGRESS_LINE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(progress_line(record, cases[i].columns, line), cases[i].line);
+	json_value_free(record);
 }
 
 int main(void)
@@ -299,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_field_that_is_not_there_is_refused),
 		cmocka_unit_test(progress_in_a_file_is_a_line_at_each_change),
 		cmocka_unit_test(progress_at_a_terminal_is_one_line),
+		cmocka_unit_test(progress_keeps_to_the_terminals_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

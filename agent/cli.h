@@ -30,6 +30,9 @@ struct json_value;
 int cli_migration_record(const struct cli_args *args, struct json_value **answer,
 			 const struct json_value **record, struct err *err);
 
+/* cli_events.c */
+int cli_event_wait(const struct cli_args *args, struct err *err);
+
 /* cli_timeline.c */
 int cli_migration_timeline(const struct cli_args *args, struct err *err);
 

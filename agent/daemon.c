@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "daemon_arrivals.h"
 #include "daemon_clients.h"
+#include "daemon_events.h"
 #include "daemon_folder.h"
 #include "daemon_jobs.h"
 #include "daemon_methods.h"
@@ -32,6 +33,7 @@ struct daemon {
 	struct jobs jobs;
 	struct arrivals arrivals;
 	struct methods methods;
+	struct events events;
 	struct clients *clients;
 	struct peers *peers;
 };
@@ -86,6 +88,14 @@ static int listen_to_all(struct daemon *daemon, const struct config *config, str
 	return 0;
 }
 
+static void on_changed(void *context, const struct json_value *record)
+{
+	struct daemon *daemon = context;
+
+	methods_changed(&daemon->methods, record);
+	events_note(&daemon->events, record);
+}
+
 static void set_up(struct daemon *daemon, const struct config *config)
 {
 	const struct jobs_setup setup = {
@@ -94,8 +104,8 @@ static void set_up(struct daemon *daemon, const struct config *config)
 		.config = config,
 		.folders = &daemon->folders,
 		.program = &daemon->program,
-		.changed = methods_changed,
-		.context = &daemon->methods,
+		.changed = on_changed,
+		.context = daemon,
 	};
 
 	uv_signal_init(&daemon->loop, &daemon->terminate);
@@ -108,7 +118,9 @@ static void set_up(struct daemon *daemon, const struct config *config)
 		.folders = &daemon->folders,
 		.program = &daemon->program,
 		.jobs = &daemon->jobs,
+		.events = &daemon->events,
 	};
+	events_init(&daemon->events, &daemon->loop);
 	arrivals_init(&daemon->arrivals, &daemon->jobs);
 	jobs_init(&daemon->jobs, &setup);
 }
@@ -118,6 +130,7 @@ static void tear_down(struct daemon *daemon)
 	clients_close(daemon->clients);
 	peers_close(daemon->peers);
 	methods_fini(&daemon->methods);
+	events_fini(&daemon->events);
 	arrivals_fini(&daemon->arrivals);
 	jobs_fini(&daemon->jobs);
 	uv_close((uv_handle_t *)&daemon->terminate, NULL);

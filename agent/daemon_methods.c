@@ -116,6 +116,7 @@ static void on_gone(void *context, struct client *client)
 	struct methods *methods = context;
 	struct wait *next;
 
+	events_gone(methods->events, client);
 	for (struct wait *wait = methods->waits; wait; wait = next) {
 		next = wait->next;
 		if (wait->client == client)
@@ -370,6 +371,18 @@ static int migration_cancel(struct methods *methods, struct client *client,
 	return 0;
 }
 
+static int event_wait(struct methods *methods, struct client *client,
+		      const struct rpc_request *request, struct err *err)
+{
+	int64_t timeout_s = json_get_integer(request->params, "timeout_s", WAIT_DEFAULT_S);
+
+	if (timeout_s > WAIT_MAX_S)
+		return err_set(err, ERR_USAGE, -EINVAL, "a wait is at most %d s long", WAIT_MAX_S);
+	return events_wait(methods->events, client, &request->id,
+			   json_get_integer(request->params, "since", -1), (uint64_t)timeout_s,
+			   err);
+}
+
 static int agent_version(struct methods *methods, struct client *client,
 			 const struct rpc_request *request, struct err *err)
 {
@@ -420,6 +433,8 @@ static const struct method {
 	    { "timeout_s", PARAM_NUMBER, false },
 	    { "progress", PARAM_BOOLEAN, false } } },
 	{ "migration.cancel", migration_cancel, { { "uuid", PARAM_TEXT, true } } },
+	{ "event.wait", event_wait,
+	  { { "since", PARAM_NUMBER, false }, { "timeout_s", PARAM_NUMBER, false } } },
 	{ .name = "agent.version", .call = agent_version },
 };
 /* clang-format on */

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "daemon_clients.h"
+#include "daemon_events.h"
 #include "daemon_folder.h"
 #include "daemon_jobs.h"
 #include "daemon_worker.h"
@@ -26,6 +27,7 @@ struct methods {
 	const struct folders *folders;
 	const struct worker_program *program;
 	struct jobs *jobs;
+	struct events *events;
 	struct wait *waits;   /* for a migration's end, or for the list of guests */
 	unsigned wait_count;
 	bool listing;         /* a worker lists the guests */

@@ -81,11 +81,17 @@ enum status daemon_record_status(const struct json_value *record)
 
 void daemon_record_summarise(const struct json_value *record, struct json_writer *writer)
 {
+	static const char *const details[] = { "steps", "sync_points", "passes" };
+
 	json_object_begin(writer);
 	for (size_t i = 0; i < json_size(record); i++) {
 		const char *key = json_key_at(record, i);
 
-		if (strcmp(key, "steps") == 0)
+		bool detail = false;
+
+		for (size_t k = 0; k < sizeof(details) / sizeof(details[0]); k++)
+			detail = detail || strcmp(key, details[k]) == 0;
+		if (detail)
 			continue;
 		json_key(writer, key);
 		json_copy(writer, json_value_at(record, i));

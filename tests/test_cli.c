@@ -268,8 +268,8 @@ static void progress_in_a_file_is_a_line_at_each_change(void **state)
 	(void)state;
 	assert_string_equal(text, "preparing 0%, 0 MiB sent, 0 MiB left\n"
 				  "copying 25%, 1 MiB sent, 0 MiB left\n"
-				  "copying 75%, 5 MiB sent, 1 MiB left, 100 MiB/s, dirties 20 MiB/s, "
-				  "4 s to go, downtime about 120 ms\n");
+				  "copying 75%, 5 MiB sent, 1 MiB left, 100 MiB/s, "
+				  "dirties 20 MiB/s, 4 s to go, downtime about 120 ms\n");
 	free(text);
 }
 

@@ -151,6 +151,28 @@ expect 'a cancel is silent' 0 '' ferry migration-cancel uuid="$slow"
 expect 'who waits for it hears of it' 3 'xenferry: *cancelled*' ferry migration-wait uuid="$slow"
 expect 'its record stays' 0 cancelled status_of "$slow"
 
+# ---- events ----
+
+# until_heard PATTERN: migrates until who waits for events has heard of it.
+# shellcheck disable=SC2317 # called by expect
+until_heard() {
+	local tries
+
+	for ((tries = 0; tries < 50; tries++)); do
+		migrate quick >"$folder/quick" 2>&1
+		grep -q "$1" "$folder/events" && return
+	done
+	return 1
+}
+
+ferry event-wait timeout=10 --json >"$folder/events" &
+waiter=$!
+expect 'who waits for events hears of a migration' 0 '' until_heard '"event":"finished"'
+kill "$waiter"
+expect 'its beginning is one' 0 '*"event":"created","record":{"uuid":*' \
+	grep -m 1 '"event":"created"' "$folder/events"
+expect 'waiting for events has an end' 0 '*' ferry event-wait timeout=1
+
 # ---- workers that die ----
 
 expect 'a worker that never began has failed' 1 '*killed by signal 9*' migrate crash

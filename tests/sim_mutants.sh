@@ -20,10 +20,10 @@ each_mutant() {
 		's/return sample\.outstanding == 0;/return true;/' \
 		slow_disk '"blocks_stale": *[1-9]'
 	"$@" 'the undo of plug-devices' agent/plan_table.c \
-		's/TARGET(target_unplug),/NEITHER,/' \
+		'/"plug-devices"/s/TARGET(target_unplug),/NEITHER,/' \
 		failing_script 'left on B: '
 	"$@" 'the undo of suspend-guest' agent/plan_table.c \
-		's/SOURCE(source_resume),/NEITHER,/' \
+		'/"suspend-guest"/s/SOURCE(source_resume),/NEITHER,/' \
 		late_failure '"status": *"suspended"'
 	"$@" 'marking a written page dirty' devices/sim/hypervisor_memory.c \
 		's/sim_set_bit(memory->pages->dirty, gfn);/(void)memory;/' \

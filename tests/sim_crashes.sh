@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Workers that are killed, before each synchronisation point and after: whoever dies where, one copy
-# of the guest runs, whole, and the other side has nothing left. sim_fault.c strikes.
+# of the guest runs, whole, and the other side has nothing left. sim_fault.c strikes. With words:
+# only who dies there.
 
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
 
+words=" $* "
+
+wanted() {
+	[[ $words == '  ' || $words == *" $1 "* ]]
+}
+
 # dies WHERE WORD [PARAMETER...]: a worker dies, before the target has taken the guest.
 dies() {
+	wanted "$2" || return 0
 	local what="${3-plan=handover}: the worker on $1 dies at $2"
 
 	strike "$1" "kill $2"
@@ -20,6 +28,7 @@ dies() {
 
 # dies_late WHERE WORD: it dies when the guest is the target's.
 dies_late() {
+	wanted "$2" || return 0
 	local what="the worker on $1 dies at $2"
 
 	strike "$1" "kill $2"

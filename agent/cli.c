@@ -56,6 +56,18 @@ const struct cli_verb cli_verbs[] = {
 	{ "plan-list", "list the plans", cli_plan_list, NULL, { PARAMS } },
 	{ "plan-show", "show a plan step by step, and what a failure costs at each",
 	  cli_plan_show, NULL, { { "plan", CLI_TEXT, true, "<name>", "the plan" } } },
+	{ "pool-certificates",
+	  "make the certificates by which the pool's hosts know each other, or renew them",
+	  cli_pool_certificates,
+	  NULL,
+	  {
+		  { "out", CLI_TEXT, true, "<folder>",
+		    "where: <folder>/<host>/ goes to /etc/xenferry/tls on that host; "
+		    "<folder>/ca.key to a safe place" },
+		  { "hosts", CLI_TEXT, false, "<name,...>",
+		    "for these; unless said, for all of the host list" },
+		  { "days", CLI_NUMBER, false, "<number>", "how long they are good for: 825" },
+	  } },
 	{ "help", "show the verbs, or one of them", cli_help, "verb",
 	  { { "all", CLI_BOOLEAN, false, "true", "all verbs with all they take" },
 	    { "format", CLI_TEXT, false, "<text|pod>", "pod: for the man page" } } },

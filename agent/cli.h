@@ -40,6 +40,9 @@ int cli_migration_timeline(const struct cli_args *args, struct err *err);
 int cli_plan_list(const struct cli_args *args, struct err *err);
 int cli_plan_show(const struct cli_args *args, struct err *err);
 
+/* cli_certificates.c: no daemon is asked */
+int cli_pool_certificates(const struct cli_args *args, struct err *err);
+
 /* cli_help.c */
 int cli_help(const struct cli_args *args, struct err *err);
 

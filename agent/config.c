@@ -47,8 +47,8 @@ static const struct config_row {
 	  .initial = XENFERRY_RUNDIR "/xenferry/control.sock",
 	  .summary = "control socket, on which xenferry(1) and others talk to the daemon" },
 	{ "agent", "libexec", KIND_PATH, TEXT(libexec_dir), .min = 1,
-	  .summary = "folder of xenferry-worker and xenferry-stream; where they were installed, "
-		     "or beside the daemon in a build tree, unless said" },
+	  .summary = "folder of xenferry-worker, xenferry-stream and xenferry-tls; where they were "
+		     "installed, or beside the daemon in a build tree, unless said" },
 	{ "agent", "hosts", KIND_PATH, TEXT(hosts_file), .min = 1,
 	  .initial = XENFERRY_SYSCONFDIR "/xenferry/hosts.json",
 	  .summary = "the pool's host list" },
@@ -61,7 +61,19 @@ static const struct config_row {
 	{ "peer", "port", KIND_PORT, FIELD(port), .min = 0, .max = UINT16_MAX, .initial = "8002",
 	  .summary = "TCP port for other agents; 0 takes a free one (see <state>/port)" },
 	{ "peer", "tls", KIND_SWITCH, FIELD(tls), .initial = "on",
-	  .summary = "off: memory of guests crosses the network in plain text" },
+	  .summary = "on: agents on other hosts prove by certificates that they are of this pool, "
+		     "and nobody else reads a guest's memory; off: it crosses the network in "
+		     "plain text. Loopback needs none" },
+	{ "peer", "certificate", KIND_PATH, TEXT(certificate), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xenferry/tls/host.crt",
+	  .summary = "this host's certificate, PEM; see pool-certificates in xenferry(1)" },
+	{ "peer", "key", KIND_PATH, TEXT(key), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xenferry/tls/host.key",
+	  .summary = "its private key, PEM, without a passphrase, readable for root alone" },
+	{ "peer", "ca", KIND_PATH, TEXT(ca), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xenferry/tls/ca.crt",
+	  .summary = "certificate of the pool's authority, PEM: who is not signed by it is no "
+		     "host of the pool" },
 	{ "peer", "incoming-max", KIND_NUMBER, FIELD(incoming_max), .min = 1, .max = 64,
 	  .initial = "3", .summary = "guests that arrive at this host at once" },
 	{ "policy", "downtime-limit-ms", KIND_NUMBER, FIELD(downtime_limit_ms), .min = 1,
@@ -327,6 +339,18 @@ int config_load(const char *path, struct config *config, struct err *err)
 		return rc;
 	snprintf(folder, sizeof(folder), "%s.d", file);
 	return read_folder(folder, config, err);
+}
+
+const struct tls_files *config_tls(const struct config *config, struct config_tls *tls)
+{
+	if (!config->tls)
+		return NULL;
+	snprintf(tls->program, sizeof(tls->program), "%s/xenferry-tls", config->libexec_dir);
+	tls->files = (struct tls_files){ .program = tls->program,
+					 .certificate = config->certificate,
+					 .key = config->key,
+					 .ca = config->ca };
+	return &tls->files;
 }
 
 void config_reference(FILE *out)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "err.h"
+#include "tls.h"
 
 #define CONFIG_PATH_MAX 256
 
@@ -24,6 +25,9 @@ struct config {
 	char listen[64];                     /* [peer] listen: address for other agents */
 	uint16_t port;                       /* [peer] port */
 	bool tls;                            /* [peer] tls: on, off */
+	char certificate[CONFIG_PATH_MAX];   /* [peer] certificate: this host's */
+	char key[CONFIG_PATH_MAX];           /* [peer] key: its private key */
+	char ca[CONFIG_PATH_MAX];            /* [peer] ca: the pool's authority */
 	uint32_t incoming_max;               /* [peer] incoming-max: target jobs at once */
 	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
@@ -38,6 +42,14 @@ void config_defaults(struct config *config);
  * "<path>.d" in order of their names. -EINVAL names file, line and key.
  */
 int config_load(const char *path, struct config *config, struct err *err);
+/* How connections to other hosts are secured. */
+struct config_tls {
+	struct tls_files files;
+	char program[CONFIG_PATH_MAX + 16];
+};
+
+/* Returns the files, which lie in `tls` and in `config`; NULL when tls is off. */
+const struct tls_files *config_tls(const struct config *config, struct config_tls *tls);
 /* Every key with its default and its meaning, as POD: the heart of xenferry.conf(5). */
 void config_reference(FILE *out);
 

@@ -32,6 +32,7 @@ struct daemon {
 	struct folders folders;
 	struct jobs jobs;
 	struct arrivals arrivals;
+	struct config_tls tls;
 	struct methods methods;
 	struct events events;
 	struct clients *clients;
@@ -74,12 +75,21 @@ static void write_port(const struct daemon *daemon)
 /* Whoever connects is heard only once everything is there. */
 static int listen_to_all(struct daemon *daemon, const struct config *config, struct err *err)
 {
+	const struct peers_setup peers_setup = {
+		.loop = &daemon->loop,
+		.clock = &clock_system,
+		.address = config->listen,
+		.port = config->port,
+		.tls = config_tls(config, &daemon->tls),
+		.hosts_file = config->hosts_file,
+		.taken = arrivals_take,
+		.context = &daemon->arrivals,
+	};
 	int rc = clients_listen(&daemon->loop, config->socket, &methods_events, &daemon->methods,
 				&daemon->clients, err);
 
 	if (rc == 0)
-		rc = peers_listen(&daemon->loop, &clock_system, config->listen, config->port,
-				  arrivals_take, &daemon->arrivals, &daemon->peers, err);
+		rc = peers_listen(&peers_setup, &daemon->peers, err);
 	if (rc < 0)
 		return rc;
 	write_port(daemon);
@@ -148,10 +158,8 @@ static void finish_loop(struct daemon *daemon)
 int daemon_run(const struct config *config, const char *config_path, bool debug, struct err *err)
 {
 	static struct daemon daemon; /* as long as the process, and all zero */
-	int rc = peers_check(config->listen, config->tls, err);
+	int rc = folders_open(config->state_dir, config->history_max, &daemon.folders, err);
 
-	if (rc == 0)
-		rc = folders_open(config->state_dir, config->history_max, &daemon.folders, err);
 	if (rc < 0)
 		return rc;
 	daemon.program = (struct worker_program){ .libexec_dir = config->libexec_dir,

@@ -14,7 +14,7 @@ struct ask {
 	struct worker *worker;
 };
 
-static int make_target_folder(struct jobs *jobs, const char *uuid, const char *from,
+static int make_target_folder(struct jobs *jobs, const char *uuid, const struct caller *caller,
 			      struct err *err)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
@@ -25,14 +25,16 @@ static int make_target_folder(struct jobs *jobs, const char *uuid, const char *f
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
 	json_object_begin(writer);
 	json_put_string(writer, "side", side_name(SIDE_TARGET));
-	json_put_string(writer, "from", from);
+	json_put_string(writer, "from", caller_name(caller));
+	if (caller->host[0])
+		json_put_string(writer, "host", caller->host);
 	json_object_end(writer);
 	text = json_text(writer, &size);
 	return folders_make(jobs->setup.folders, uuid, text, size, err);
 }
 
 static int take_control(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
-			const char *from, struct err *err)
+			const struct caller *caller, struct err *err)
 {
 	char uuid[UUID_TEXT], nonce[NONCE_TEXT];
 	const char *const words[] = { "target", uuid, nonce, NULL };
@@ -47,24 +49,24 @@ static int take_control(struct arrivals *arrivals, const struct wire_hello *hell
 			       "%u guests arrive here already, which is incoming-max; try again "
 			       "when one has come",
 			       jobs->setup.config->incoming_max);
-	rc = make_target_folder(jobs, uuid, from, err);
+	rc = make_target_folder(jobs, uuid, caller, err);
 	if (rc < 0)
 		return rc;
 	job = job_add(jobs, uuid, SIDE_TARGET);
 	if (!job)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
 	memcpy(job->nonce, hello->nonce, sizeof(job->nonce));
-	log_info("job %s: a guest comes from %s", uuid, from);
-	return job_launch(job, from, 0, words, fd, err);
+	log_info("job %s: a guest comes from %s", uuid, caller_name(caller));
+	return job_launch(job, caller_name(caller), 0, words, fd, err);
 }
 
 static int take_memory(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
-		       const char *from, struct err *err)
+		       const struct caller *caller, struct err *err)
 {
 	char uuid[UUID_TEXT];
 	const struct daemon_job *job;
 
-	(void)from;
+	(void)caller;
 	uuid_to_text(hello->job, uuid);
 	job = jobs_find(arrivals->jobs, uuid);
 	if (!job || job->side != SIDE_TARGET || !job->worker || job->recovering ||
@@ -101,7 +103,7 @@ static void on_ask_ended(void *context, int exit_status, int signal_number)
 }
 
 static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
-		    const char *from, struct err *err)
+		    const struct caller *caller, struct err *err)
 {
 	static const struct worker_events events = { .line = on_ask_line, .ended = on_ask_ended };
 	char uuid[UUID_TEXT], nonce[NONCE_TEXT];
@@ -114,7 +116,7 @@ static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, i
 		return err_set(err, ERR_REFUSED, -EUSERS, "too many ask here at once, ask again");
 	uuid_to_text(hello->job, uuid);
 	nonce_to_text(hello->nonce, nonce);
-	log_info("job %s: %s asks who owns the guest", uuid, from);
+	log_info("job %s: %s asks who owns the guest", uuid, caller_name(caller));
 	ask->arrivals = arrivals;
 	ask->next = arrivals->asks;
 	arrivals->asks = ask;
@@ -125,17 +127,17 @@ static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, i
 	return rc;
 }
 
-int arrivals_take(void *context, const struct wire_hello *hello, int fd, const char *from,
-		  struct err *err)
+int arrivals_take(void *context, const struct wire_hello *hello, int fd,
+		  const struct caller *caller, struct err *err)
 {
 	static int (*const takers[])(struct arrivals *, const struct wire_hello *, int,
-				     const char *, struct err *) = {
+				     const struct caller *, struct err *) = {
 		[WIRE_CONTROL] = take_control,
 		[WIRE_MEMORY] = take_memory,
 		[WIRE_ASK] = take_ask,
 	};
 
-	return takers[hello->kind](context, hello, fd, from, err);
+	return takers[hello->kind](context, hello, fd, caller, err);
 }
 
 void arrivals_init(struct arrivals *arrivals, struct jobs *jobs)

@@ -6,6 +6,7 @@
 #define XENFERRY_DAEMON_ARRIVALS_H
 
 #include "daemon_jobs.h"
+#include "daemon_peers.h"
 
 #define ASKS_MAX 16 /* sources in doubt that are answered at once */
 
@@ -21,7 +22,7 @@ void arrivals_init(struct arrivals *arrivals, struct jobs *jobs);
 /* Lets go of the workers that answer; they go on. */
 void arrivals_fini(struct arrivals *arrivals);
 /* A peer_taken_fn; `context` is the struct arrivals. */
-int arrivals_take(void *context, const struct wire_hello *hello, int fd, const char *from,
-		  struct err *err);
+int arrivals_take(void *context, const struct wire_hello *hello, int fd,
+		  const struct caller *caller, struct err *err);
 
 #endif

@@ -68,6 +68,7 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	json_put_string(writer, "vm", request->vm);
 	json_put_string(writer, "host", request->place.name);
 	json_put_string(writer, "address", request->place.address);
+	json_put_string(writer, "certificate", request->place.certificate);
 	json_put_integer(writer, "port", request->place.port);
 	json_put_boolean(writer, "live", true);
 	if (request->plan)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "json.h"
+#include "tls.h"
 
 #define HOSTS_FILE_MAX (256 * 1024) /* bytes */
 
@@ -49,13 +50,16 @@ static int read_row(const struct json_value *row, uint16_t default_port, struct 
 {
 	const char *name = json_get_string(row, "name");
 	const char *address = json_get_string(row, "address");
+	const char *certificate = json_get_string(row, "certificate") ?: name;
 	int64_t port = json_get_integer(row, "port", default_port);
 
-	if (!name || !address || !is_word(name) || !is_word(address) || port < 1 ||
-	    port > UINT16_MAX)
+	if (!name || !address || !is_word(name) || !is_word(address) || !is_word(certificate) ||
+	    port < 1 || port > UINT16_MAX)
 		return -EINVAL;
 	if (!put(place->name, sizeof(place->name), name, strlen(name)) ||
-	    !put(place->address, sizeof(place->address), address, strlen(address)))
+	    !put(place->address, sizeof(place->address), address, strlen(address)) ||
+	    !put(place->certificate, sizeof(place->certificate), certificate,
+		 strlen(certificate)))
 		return -EINVAL;
 	place->port = (uint16_t)port;
 	return 0;
@@ -81,7 +85,8 @@ int hosts_load(const char *path, uint16_t default_port, struct hosts *hosts, str
 		if (read_row(json_at(list, i), default_port, &hosts->places[i]) < 0)
 			return err_set(err, ERR_USAGE, -EINVAL,
 				       "%s: host %zu of the list wants a name, an address and at "
-				       "most a port from 1 to 65535",
+				       "most a port from 1 to 65535 and the name in its "
+				       "certificate",
 				       path, i + 1);
 		hosts->count++;
 	}
@@ -125,7 +130,8 @@ int hosts_resolve(const struct hosts *hosts, const char *text, uint16_t default_
 			       "write NAME, ADDRESS:PORT or [IPV6]:PORT",
 			       text);
 	for (size_t i = 0; i < hosts->count; i++) {
-		if (strcmp(hosts->places[i].name, found.address) != 0)
+		if (strcmp(hosts->places[i].name, found.address) != 0 &&
+		    strcmp(hosts->places[i].address, found.address) != 0)
 			continue;
 		*place = hosts->places[i];
 		if (found.port != 0)
@@ -134,8 +140,17 @@ int hosts_resolve(const struct hosts *hosts, const char *text, uint16_t default_
 	}
 	/* A name of our own is short; of a longer DNS name the start does for the people. */
 	snprintf(found.name, sizeof(found.name), "%.*s", HOST_NAME_SIZE - 1, found.address);
+	memcpy(found.certificate, found.address, sizeof(found.certificate));
 	if (found.port == 0)
 		found.port = default_port;
 	*place = found;
 	return 0;
+}
+
+const struct host_place *hosts_find_certified(const struct hosts *hosts, const char *names)
+{
+	for (size_t i = 0; i < hosts->count; i++)
+		if (tls_has_name(names, hosts->places[i].certificate))
+			return &hosts->places[i];
+	return NULL;
 }

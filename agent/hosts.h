@@ -2,7 +2,8 @@
 /*
  * The pool's host list, and what an operator's host=<name|address[:port]> means:
  *
- *   {"hosts": [{"name": "B", "address": "192.168.50.12", "port": 8002}]}
+ *   {"hosts": [{"name": "B", "address": "192.168.50.12", "port": 8002,
+ *               "certificate": "b.example.org"}]}
  */
 #ifndef XENFERRY_HOSTS_H
 #define XENFERRY_HOSTS_H
@@ -23,6 +24,7 @@ struct host_place {
 	char name[HOST_NAME_SIZE];
 	char address[HOST_ADDRESS_SIZE];
 	uint16_t port;
+	char certificate[HOST_ADDRESS_SIZE]; /* the name in its certificate; its own unless said */
 };
 
 struct hosts {
@@ -37,11 +39,17 @@ struct hosts {
 int hosts_load(const char *path, uint16_t default_port, struct hosts *hosts, struct err *err);
 
 /*
- * `text` is a name in the list, or else a DNS name or an address, each with or without ":port"; an
- * IPv6 address with a port stands in brackets. Never blocks: nothing is looked up. -EINVAL with
- * ERR_USAGE when it has none of these forms.
+ * `text` is a name or an address in the list, or else a DNS name or an address that its certificate
+ * must bear, each with or without ":port"; an IPv6 address with a port stands in brackets. Never
+ * blocks: nothing is looked up. -EINVAL with ERR_USAGE when it has none of these forms.
  */
 int hosts_resolve(const struct hosts *hosts, const char *text, uint16_t default_port,
 		  struct host_place *place, struct err *err);
+
+/*
+ * The host of the list whose certificate has one of `names` (tls_report.h); NULL: none. The list is
+ * who belongs to the pool.
+ */
+const struct host_place *hosts_find_certified(const struct hosts *hosts, const char *names);
 
 #endif

@@ -104,6 +104,7 @@ int job_write_note(const struct job *job, const struct job_note *note, struct er
 	json_put_string(writer, "side", side_name(note->side));
 	json_put_string(writer, "nonce", nonce);
 	json_put_string(writer, "address", note->address);
+	json_put_string(writer, "certificate", note->certificate);
 	json_put_integer(writer, "port", note->port);
 	json_object_end(writer);
 	text = json_text(writer, &size);
@@ -113,7 +114,7 @@ int job_write_note(const struct job *job, const struct job_note *note, struct er
 int job_read_note(const struct job *job, struct job_note *note, struct err *err)
 {
 	CLEANUP_JSON_VALUE struct json_value *value = NULL;
-	const char *side, *nonce, *address;
+	const char *side, *nonce, *address, *certificate;
 	char path[JOB_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/note", job->folder);
@@ -123,10 +124,13 @@ int job_read_note(const struct job *job, struct job_note *note, struct err *err)
 	side = json_get_string(value, "side");
 	nonce = json_get_string(value, "nonce");
 	address = json_get_string(value, "address");
+	certificate = json_get_string(value, "certificate");
 	if (!side || !nonce || !address || !nonce_from_text(nonce, note->nonce))
 		return err_set(err, ERR_FAILED, -EBADMSG, "%s is not a job's note", path);
 	note->side = strcmp(side, side_name(SIDE_TARGET)) == 0 ? SIDE_TARGET : SIDE_SOURCE;
 	snprintf(note->address, sizeof(note->address), "%s", address);
+	snprintf(note->certificate, sizeof(note->certificate), "%s",
+		 certificate ? certificate : address);
 	note->port = (uint16_t)json_get_integer(value, "port", 0);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct job_note {
 	enum side side;
 	uint8_t nonce[WIRE_ID_BYTES];
 	char address[256]; /* source: the target's agent */
+	char certificate[256]; /* source: the name that its certificate must bear */
 	uint16_t port;
 };
 

@@ -84,6 +84,17 @@ static int hear_guest(struct migration *m, const struct tlv_field *field, struct
 	return rc;
 }
 
+/* What its certificate says counts more than what it calls itself. */
+static int hear_source_name(struct migration *m, const struct tlv_field *field)
+{
+	char *name = m->record->source;
+	int rc = tlv_get_string(field, name, sizeof(m->record->source));
+
+	if (rc == 0 && m->settings.peer_name[0])
+		snprintf(name, sizeof(m->record->source), "%s", m->settings.peer_name);
+	return rc;
+}
+
 static int hear_offer(struct migration *m, const struct tlv_field *field, struct err *err)
 {
 	uint64_t value = 0;
@@ -95,7 +106,7 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 	case FIELD_GUEST:
 		return hear_guest(m, field, err);
 	case FIELD_HOST:
-		return tlv_get_string(field, m->record->source, sizeof(m->record->source));
+		return hear_source_name(m, field);
 	case FIELD_STARTED_US:
 		return tlv_get_u64(field, &m->record->started_us);
 	case FIELD_DOWNTIME_LIMIT:

@@ -44,6 +44,7 @@ struct migration_settings {
 	uint32_t downtime_limit_ms;
 	uint32_t drain_ms;          /* longest wait for the disks in the blackout */
 	char host_name[64];         /* how the peer's record calls this host */
+	char peer_name[64];         /* target: the source by its certificate; "": as it says */
 };
 
 struct migration {

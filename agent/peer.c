@@ -27,12 +27,21 @@ struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
 
 /* ---- source ---- */
 
+int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t deadline_us, int *fd,
+		 struct err *err)
+{
+	const struct wire_hello hello = peer_hello(peer->job, peer->note, kind);
+	const struct link_place place = { .address = peer->note->address,
+					  .port = peer->note->port,
+					  .tls = peer->tls,
+					  .certificate = peer->note->certificate };
+
+	return link_connect(peer->clock, &place, &hello, deadline_us, fd, err);
+}
+
 static int source_open_memory(struct peer *base, uint64_t deadline_us, int *fd, struct err *err)
 {
-	struct peer_tcp *peer = (struct peer_tcp *)base;
-	struct wire_hello hello = peer_hello(peer->job, peer->note, WIRE_MEMORY);
-	int rc = link_connect(peer->clock, peer->note->address, peer->note->port, &hello,
-			      deadline_us, fd, err);
+	int rc = peer_connect((struct peer_tcp *)base, WIRE_MEMORY, deadline_us, fd, err);
 
 	return rc < 0 ? err_prefix(err, rc, "the memory connection") : 0;
 }
@@ -61,12 +70,10 @@ static int source_ask(struct peer *base, uint64_t deadline_us, enum outcome *out
 		      struct err *err)
 {
 	struct peer_tcp *peer = (struct peer_tcp *)base;
-	struct wire_hello hello = peer_hello(peer->job, peer->note, WIRE_ASK);
 	CLEANUP_MESSAGE struct message message = { 0 };
 	struct link *link = NULL;
 	int fd = -1;
-	int rc = link_connect(peer->clock, peer->note->address, peer->note->port, &hello,
-			      deadline_us, &fd, err);
+	int rc = peer_connect(peer, WIRE_ASK, deadline_us, &fd, err);
 
 	if (rc == 0)
 		rc = link_open(peer->clock, fd, peer->note->nonce, "target", &link, err);
@@ -82,9 +89,9 @@ static int source_ask(struct peer *base, uint64_t deadline_us, enum outcome *out
 static const struct peer_ops source_ops = { .open_memory = source_open_memory, .ask = source_ask };
 
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note)
+		      const struct job_note *note, const struct tls_files *tls)
 {
-	*peer = (struct peer_tcp){ { &source_ops }, clock, job, note, -1, NULL };
+	*peer = (struct peer_tcp){ { &source_ops }, clock, job, note, tls, -1, NULL };
 }
 
 /* ---- target ---- */
@@ -179,7 +186,7 @@ static const struct peer_ops target_ops = { .open_memory = target_open_memory, .
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note, int channel, struct link *link)
 {
-	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, channel, link };
+	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, NULL, channel, link };
 }
 
 int peer_answer(const struct clock *clock, int fd, const struct job_note *note,

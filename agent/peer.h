@@ -13,15 +13,20 @@ struct peer_tcp {
 	const struct clock *clock;
 	const struct job *job;
 	const struct job_note *note;
+	const struct tls_files *tls; /* source: NULL: in plain text */
 	int channel; /* target: where the daemon hands the memory connection over */
 	struct link *link; /* target: heard meanwhile, as the source may give up */
 };
 
-/* `job` and `note` stay the caller's, and have to live as long. */
+/* `job`, `note` and `tls` stay the caller's, and have to live as long. */
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note);
+		      const struct job_note *note, const struct tls_files *tls);
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note, int channel, struct link *link);
+
+/* Connects to the target of this job and says our hello; as link_connect(). */
+int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t deadline_us, int *fd,
+		 struct err *err);
 
 /* Our hello to the target of this job. */
 struct wire_hello peer_hello(const struct job *job, const struct job_note *note,

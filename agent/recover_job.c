@@ -44,7 +44,8 @@ int recover_job(struct work *work, struct err *err)
 	rc = journal_read_guest(work->job.folder, &guest, &size, err);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	peer_source_init(&peer, &clock_system, &work->job, &work->note);
+	peer_source_init(&peer, &clock_system, &work->job, &work->note,
+			 config_tls(work->config, &work->tls));
 	work->migration.peer = &peer.peer;
 	return recover_run(&work->migration, &state, guest, size, err);
 }

@@ -116,7 +116,7 @@ static int read_request(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
 	CLEANUP_JSON_VALUE struct json_value *request = NULL;
-	const char *vm, *host, *address, *plan;
+	const char *vm, *host, *address, *certificate, *plan;
 	char path[JOB_FOLDER_MAX + 16];
 
 	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
@@ -126,6 +126,7 @@ static int read_request(struct work *work, struct err *err)
 	vm = json_get_string(request, "vm");
 	host = json_get_string(request, "host");
 	address = json_get_string(request, "address");
+	certificate = json_get_string(request, "certificate");
 	plan = json_get_string(request, "plan");
 	if (!vm || !host || !address)
 		return err_set(err, ERR_USAGE, -EINVAL, "%s lacks vm, host or address", path);
@@ -137,6 +138,8 @@ static int read_request(struct work *work, struct err *err)
 	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
 		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
 	snprintf(work->note.address, sizeof(work->note.address), "%s", address);
+	snprintf(work->note.certificate, sizeof(work->note.certificate), "%s",
+		 certificate ? certificate : address);
 	work->note.port = (uint16_t)json_get_integer(request, "port", 0);
 	snprintf(work->record.guest_name, sizeof(work->record.guest_name), "%s", vm);
 	snprintf(work->record.source, sizeof(work->record.source), "%s",
@@ -146,15 +149,13 @@ static int read_request(struct work *work, struct err *err)
 	return 0;
 }
 
-static int connect_to_target(struct work *work, struct err *err)
+static int connect_to_target(struct work *work, const struct peer_tcp *peer, struct err *err)
 {
 	struct migration *m = &work->migration;
-	struct wire_hello hello;
-	int fd = -1, rc;
+	int fd = -1;
+	int rc = peer_connect(peer, WIRE_CONTROL, clock_after_ms(&clock_system, CONNECT_MS), &fd,
+			      err);
 
-	hello = peer_hello(&work->job, &work->note, WIRE_CONTROL);
-	rc = link_connect(&clock_system, work->note.address, work->note.port, &hello,
-			  clock_after_ms(&clock_system, CONNECT_MS), &fd, err);
 	if (rc == 0)
 		rc = link_open(&clock_system, fd, work->note.nonce, "target", &m->link, err);
 	if (rc == 0)
@@ -176,11 +177,12 @@ static int migrate_as_source(struct work *work, struct err *err)
 		rc = begin(work, SIDE_SOURCE, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
+	peer_source_init(&peer, &clock_system, &work->job, &work->note,
+			 config_tls(work->config, &work->tls));
 	if (rc == 0)
-		rc = connect_to_target(work, err);
+		rc = connect_to_target(work, &peer, err);
 	if (rc < 0)
 		return rc;
-	peer_source_init(&peer, &clock_system, &work->job, &work->note);
 	m->peer = &peer.peer;
 	return plan_run(m, 0, err);
 }
@@ -193,6 +195,24 @@ static int welcome(struct work *work, enum wire_kind kind, struct err *err)
 
 	return link_welcome(&clock_system, WORKER_PEER_FD, &hello,
 			    clock_after_ms(&clock_system, CLOCK_MS), err);
+}
+
+/* What the daemon wrote down of the caller. */
+static void read_caller(struct work *work)
+{
+	struct migration_settings *settings = &work->migration.settings;
+	CLEANUP_JSON_VALUE struct json_value *request = NULL;
+	char path[JOB_FOLDER_MAX + 16];
+	const char *host;
+
+	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
+	request = json_parse_file(path, REQUEST_MAX, NULL);
+	host = request ? json_get_string(request, "host") : NULL;
+	if (!host)
+		return;
+	snprintf(settings->peer_name, sizeof(settings->peer_name), "%s", host);
+	snprintf(work->record.source, sizeof(work->record.source), "%s", host);
+	log_info("job %s: the source is %s by its certificate", work->record.uuid, host);
 }
 
 /* Hears the offer, because it says which plan the two sides are going to follow. */
@@ -239,6 +259,7 @@ static int migrate_as_target(struct work *work, struct err *err)
 	work->record.side = SIDE_TARGET;
 	snprintf(work->record.target, sizeof(work->record.target), "%s",
 		 m->settings.host_name);
+	read_caller(work);
 	if (rc == 0)
 		rc = link_open(&clock_system, WORKER_PEER_FD, work->note.nonce, "source",
 			       &m->link, err);

@@ -14,6 +14,7 @@ struct work {
 	const struct config *config;
 	struct job job;
 	struct job_note note;
+	struct config_tls tls;
 	struct channel channel;
 	struct record record;
 	struct migration migration;

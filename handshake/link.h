@@ -16,6 +16,8 @@
 #include "err.h"
 #include "wire.h"
 
+struct tls_files;
+
 /* A message as received; the payload belongs to the receiver. */
 struct message {
 	enum wire_type type;
@@ -57,18 +59,28 @@ struct link {
 	const struct link_ops *ops;
 };
 
+/* Where the target's agent is, and how to call it. */
+struct link_place {
+	const char *address;         /* a name or a numeric address */
+	uint16_t port;
+	const struct tls_files *tls; /* NULL: in plain text, as a loopback address always is */
+	const char *certificate; /* with TLS: the name that the target's certificate must bear */
+};
+
 /*
- * Connects to `address` (a name or a numeric address) and `port`, says `hello`, and waits for the
- * peer's WELCOME. A name with several addresses has each of them tried, in the resolver's order,
- * with its share of the time. Blocks until `deadline_us`. A cancel request ends it with -ECANCELED,
- * except for WIRE_ASK: a doubt has to be resolved in any case.
+ * Connects to `place`, shakes hands there, says `hello`, and waits for the peer's WELCOME. A name
+ * with several addresses has each of them tried, in the resolver's order, with its share of the
+ * time. Blocks until `deadline_us`. A cancel request ends it with -ECANCELED, except for
+ * WIRE_ASK: a doubt has to be resolved in any case.
  *
  * ERR_NO_PEER when it cannot be reached or is no xenferryd, ERR_INCOMPATIBLE (-EPROTONOSUPPORT)
- * on another version; the peer's own refusal is -ECONNABORTED with its code and words. On success
- * *fd_out is the connected socket (TCP_NODELAY, keep-alive, non-blocking for control and ask,
- * blocking for memory).
+ * on another version, ERR_REFUSED (-EKEYREJECTED) for a certificate; the peer's own refusal is
+ * -ECONNABORTED with its code and words. On success *fd_out carries the connection (non-blocking
+ * for control and ask, blocking for memory): the connected socket (TCP_NODELAY, keep-alive) or,
+ * with TLS, one end of a local one, see tls.h. For memory it is the very socket also then, where
+ * the kernel encrypts.
  */
-int link_connect(const struct clock *clock, const char *address, uint16_t port,
+int link_connect(const struct clock *clock, const struct link_place *place,
 		 const struct wire_hello *hello, uint64_t deadline_us, int *fd_out,
 		 struct err *err);
 /*

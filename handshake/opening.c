@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "cleanup.h"
 #include "connect.h"
 #include "connection.h"
 #include "reason.h"
+#include "tls.h"
 #include "tlv.h"
 
 #define WELCOME_BYTES_MAX 64
@@ -78,23 +80,52 @@ static int set_mode(int fd, enum wire_kind kind, struct err *err)
 	return connection_set_blocking(fd, kind == WIRE_MEMORY, err);
 }
 
-int link_connect(const struct clock *clock, const char *address, uint16_t port,
+/* What the connected `socket` is to be spoken over: itself, or TLS, which then has a *control. */
+static int secure(const struct clock *clock, const struct link_place *place, bool cancellable,
+		  uint64_t deadline_us, int *socket, int *control, struct err *err)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t size = sizeof(address);
+	int plain = -1, rc;
+
+	if (!place->tls)
+		return 0;
+	if (getpeername(*socket, (struct sockaddr *)&address, &size) < 0)
+		return err_errno(err, "ask for the address of host %s", place->address);
+	if (tls_is_loopback((const struct sockaddr *)&address))
+		return 0;
+	rc = tls_connect(clock, place->tls, place->certificate, *socket, deadline_us, cancellable,
+			 &plain, control, err);
+	if (rc < 0)
+		return err_prefix(err, rc, "host %.100s (port %u)", place->address, place->port);
+	close(*socket);
+	*socket = plain;
+	return 0;
+}
+
+int link_connect(const struct clock *clock, const struct link_place *place,
 		 const struct wire_hello *hello, uint64_t deadline_us, int *fd_out,
 		 struct err *err)
 {
 	CLEANUP_CONNECTION struct connection connection = { .fd = -1 };
+	CLEANUP_FD int socket = -1, control = -1;
 	bool cancellable = hello->kind != WIRE_ASK;
 	char peer[CONNECTION_PEER_MAX];
-	int fd, rc;
+	int rc = connect_to_host(clock, place->address, place->port, deadline_us, cancellable,
+				 &socket, err);
 
-	rc = connect_to_host(clock, address, port, deadline_us, cancellable, &fd, err);
+	if (rc == 0)
+		rc = connection_tune(socket, err);
+	if (rc == 0)
+		rc = secure(clock, place, cancellable, deadline_us, &socket, &control, err);
 	if (rc < 0)
 		return rc;
-	snprintf(peer, sizeof(peer), "host %.100s (port %u)", address, port);
-	connection_init(&connection, clock, fd, hello->nonce, CONNECTION_OPENING, peer);
-	rc = connection_tune(connection.fd, err);
-	if (rc == 0)
-		rc = greet(&connection, hello, deadline_us, cancellable, err);
+	snprintf(peer, sizeof(peer), "host %.100s (port %u)", place->address, place->port);
+	connection_init(&connection, clock, steal_fd(&socket), hello->nonce, CONNECTION_OPENING,
+			peer);
+	rc = greet(&connection, hello, deadline_us, cancellable, err);
+	if (rc == 0 && control >= 0 && hello->kind == WIRE_MEMORY)
+		rc = tls_take_socket(clock, control, deadline_us, &connection.fd, err);
 	if (rc == 0)
 		rc = set_mode(connection.fd, hello->kind, err);
 	if (rc == 0)

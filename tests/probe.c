@@ -55,12 +55,13 @@ static int print_rest(int fd)
 static int say_hello(enum wire_kind kind, const char *port, const char *job, const char *nonce)
 {
 	struct wire_hello hello = { WIRE_VERSION_OLDEST, WIRE_VERSION, kind, { 0 }, { 0 } };
+	const struct link_place place = { "127.0.0.1", (uint16_t)atoi(port), NULL, NULL };
 	struct err err;
 	int fd;
 
 	if (!uuid_from_text(job, hello.job) || !nonce_from_text(nonce, hello.nonce))
 		return fail("a job is a uuid, a nonce 32 digits");
-	if (link_connect(&clock_system, "127.0.0.1", (uint16_t)atoi(port), &hello,
+	if (link_connect(&clock_system, &place, &hello,
 			 clock_after_ms(&clock_system, DEADLINE_MS), &fd, &err) < 0) {
 		printf("%s\n", err.message);
 		return 1;

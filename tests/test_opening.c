@@ -58,6 +58,15 @@ static int listen_on_loopback(int backlog, uint16_t *port)
 	return fd;
 }
 
+static int connect_plainly(const struct clock *clock, const char *address, uint16_t port,
+			   const struct wire_hello *hello, uint64_t deadline_us, int *fd,
+			   struct err *err)
+{
+	const struct link_place place = { .address = address, .port = port };
+
+	return link_connect(clock, &place, hello, deadline_us, fd, err);
+}
+
 static int play_peer(int listener, const struct answer *answer)
 {
 	uint8_t hello[WIRE_HELLO_BYTES];
@@ -88,7 +97,7 @@ static int connect_to(const struct answer *answer, const char *address, enum wir
 		_exit(play_peer(listener, answer));
 	close(listener);
 	hello.kind = kind;
-	rc = link_connect(&clock_system, address, port, &hello,
+	rc = connect_plainly(&clock_system, address, port, &hello,
 			  clock_after_ms(&clock_system, within_ms), fd, err);
 	if (rc == 0)
 		shutdown(*fd, SHUT_WR);
@@ -257,7 +266,7 @@ static void a_port_where_nobody_listens_is_said_with_the_remedy(void **state)
 	fake_clock_init(&fake);
 	close(listen_on_loopback(1, &port));
 
-	assert_int_equal(link_connect(&fake.clock, "127.0.0.1", port, &control_hello,
+	assert_int_equal(connect_plainly(&fake.clock, "127.0.0.1", port, &control_hello,
 				      clock_after_ms(&fake.clock, 1000), &fd, &err),
 			 -ECONNREFUSED);
 	assert_int_equal(err.code, ERR_NO_PEER);
@@ -281,12 +290,12 @@ static void a_host_that_does_not_answer_is_given_up_at_the_deadline(void **state
 		(void)connect(waiting[i], (struct sockaddr *)&address, sizeof(address));
 	}
 
-	assert_int_equal(link_connect(&fake.clock, "127.0.0.1", port, &control_hello,
+	assert_int_equal(connect_plainly(&fake.clock, "127.0.0.1", port, &control_hello,
 				      clock_after_ms(&fake.clock, 1000), &fd, &err), -ETIMEDOUT);
 	assert_int_equal(err.code, ERR_NO_PEER);
 	assert_int_equal(fake.now_us, 2000000);
 	fake.cancelled = true;
-	assert_int_equal(link_connect(&fake.clock, "127.0.0.1", port, &control_hello,
+	assert_int_equal(connect_plainly(&fake.clock, "127.0.0.1", port, &control_hello,
 				      clock_after_ms(&fake.clock, 1000), &fd, &err), -ECANCELED);
 	for (size_t i = 0; i < 4; i++)
 		close(waiting[i]);
@@ -304,7 +313,7 @@ static void a_name_that_does_not_exist_is_said(void **state)
 	memset(name, 'x', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
 
-	assert_int_equal(link_connect(&clock_system, name, 8002, &control_hello,
+	assert_int_equal(connect_plainly(&clock_system, name, 8002, &control_hello,
 				      clock_after_ms(&clock_system, 1000), &fd, &err),
 			 -EHOSTUNREACH);
 	assert_int_equal(err.code, ERR_NO_PEER);
@@ -321,7 +330,7 @@ static void looking_a_name_up_can_be_cancelled(void **state)
 	fake_clock_init(&fake);
 	fake.cancelled = true;
 
-	assert_int_equal(link_connect(&fake.clock, "host.invalid", 8002, &control_hello,
+	assert_int_equal(connect_plainly(&fake.clock, "host.invalid", 8002, &control_hello,
 				      clock_after_ms(&fake.clock, 1000), &fd, &err), -ECANCELED);
 	assert_int_equal(err.code, ERR_CANCELLED);
 	assert_non_null(strstr(err.message, "looked up"));
@@ -341,7 +350,7 @@ static pid_t start_connector(uint16_t port, const struct wire_hello *hello, int 
 	assert_true(child >= 0);
 	if (child > 0)
 		return child;
-	if (link_connect(&clock_system, "127.0.0.1", port, hello,
+	if (connect_plainly(&clock_system, "127.0.0.1", port, hello,
 			 clock_after_ms(&clock_system, GENEROUS_MS), &fd, &err) != rc)
 		_exit(1);
 	if (err.code != code || (rc == 0 && send(fd, "!", 1, 0) != 1))

@@ -45,7 +45,8 @@ if ! command -v readelf >/dev/null; then
 	exit 77
 fi
 
-for program in agent/xenferry agent/xenferryd agent/xenferry-worker agent/xenferry-stream; do
+for program in agent/xenferry agent/xenferryd agent/xenferry-worker agent/xenferry-stream \
+	agent/xenferry-tls; do
 	check "$program is a program in the build tree" is_a_program "$program"
 done
 check 'xenferry answers without an agent' "$builddir/agent/xenferry" help
@@ -58,6 +59,8 @@ check 'xenferry-worker links no event loop' links_only agent/xenferry-worker \
 	libxenctrl libxenguest libxenstore libxengnttab libxentoollog libmnl libyajl libinih
 check 'xenferry-stream links libxenguest and little else' links_only devices/xenferry-stream \
 	libxenctrl libxenguest libxentoollog
+check 'xenferry-tls links the TLS library and nothing else' \
+	links_only handshake/xenferry-tls libssl libcrypto
 for program in agent/xenferry-worker devices/xenferry-stream; do
 	check "$program replaces no symbol of a library" exports_nothing "$program"
 done

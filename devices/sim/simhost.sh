@@ -33,7 +33,7 @@ usage() {
 	usage: simhost --name NAME [--world DIR] [--memory-mib N] [--costs PRESET|FILE]
 	               [--disk-latency-us N] [--disk-bytes-per-s N] [--dirty-pages-per-s N]
 	               [--working-set-pages N] [--queue-depth N] [--blocks-per-s N]
-	               [--preload LIBRARY]
+	               [--preload LIBRARY] [--tls on|off]
 	       simhost --name NAME [--world DIR] --exec COMMAND...
 	       simhost --check
 
@@ -44,6 +44,7 @@ usage() {
 	  --memory-mib N  the host's memory (1024)
 	  --costs PRESET  what plugging and unplugging cost: none, xenserver-6.2, or a file
 	  --preload       one more library for xenferry's programs, to make things go wrong
+	  --tls off       speaks plain text with other hosts (on)
 	  --exec          runs a command on a host that is up, with the programs in PATH:
 	                  simhost --name A --exec xenferry vm-list
 	                  NAME may be `switch`: then it runs on a third machine at the switch
@@ -78,7 +79,7 @@ await() {
 missing_things() {
 	local program
 
-	for program in ip unshare nsenter setpriv flock xenstore-read; do
+	for program in ip openssl unshare nsenter setpriv flock xenstore-read; do
 		type -P "$program" >/dev/null || echo "$program"
 	done
 	[[ -x $XENSTORED ]] || echo "$XENSTORED"
@@ -91,7 +92,7 @@ obstacle() {
 	missing=$(missing_things)
 	if [[ -n $missing ]]; then
 		echo "missing: ${missing//$'\n'/ };" \
-			"apt-get install iproute2 util-linux xen-utils-4.17 xenstore-utils"
+			"apt-get install iproute2 openssl util-linux xen-utils-4.17 xenstore-utils"
 	elif ! words=$(unshare --user --map-root-user --mount --net --pid --fork \
 		sh -c 'mount -t proc proc /proc && mount -t tmpfs tmpfs /run' 2>&1); then
 		echo "no user namespaces ($words): sysctl kernel.unprivileged_userns_clone=1"
@@ -200,6 +201,11 @@ write_hosts_list() {
 	mv /run/sim/hosts.json.new /run/sim/hosts.json
 }
 
+# The world is a pool: its authority is made with the first host.
+make_certificate() {
+	"$build/agent/xenferry-certificates" /run/sim/tls 30 "$name/$(<"/run/sim/$name/address")"
+}
+
 # Every process of the host has fd 8, so the name is taken for as long as one lives.
 boot() {
 	exec 8>>"/run/sim/.$name"
@@ -210,6 +216,7 @@ boot() {
 		flock 6
 		take_address
 		write_hosts_list
+		make_certificate
 	) 6>>/run/sim/.lock
 	exec unshare --mount --net --pid --fork --kill-child \
 		bash "$self" --stage init "${options[@]}"
@@ -260,7 +267,10 @@ set_up_files() {
 	libexec = $build/agent
 	[peer]
 	listen = 0.0.0.0
-	tls = off
+	tls = $tls
+	certificate = /run/sim/tls/$name/host.crt
+	key = /run/sim/tls/$name/host.key
+	ca = /run/sim/tls/$name/ca.crt
 	CONF
 }
 
@@ -401,7 +411,7 @@ usage_error() {
 
 main() {
 	local stage=run name='' world=${TMPDIR:-/tmp}/xenferry-sim-$UID memory_mib=1024 costs=none
-	local preload='' options=() backend_options=() guest_options=()
+	local preload='' tls=on options=() backend_options=() guest_options=()
 
 	while (($# > 0)); do
 		case $1 in
@@ -415,6 +425,7 @@ main() {
 		--world) world=$2 ;;
 		--costs) costs=$2 ;;
 		--preload) preload=$2 ;;
+		--tls) [[ $2 =~ ^(on|off)$ ]] || die "--tls wants on or off, not '$2'" && tls=$2 ;;
 		--memory-mib) is_number "$1" "$2" && memory_mib=$2 ;;
 		--disk-latency-us | --disk-bytes-per-s)
 			is_number "$1" "$2" && backend_options+=("$1" "$2") ;;
@@ -432,7 +443,7 @@ main() {
 		die "--name wants up to 16 letters, digits and dashes, a letter first, not '$name'"
 	costs=$(find_costs "$costs")
 	options=(--name "$name" --world "$world" --memory-mib "$memory_mib" --costs "$costs"
-		--preload "$preload" "${backend_options[@]}" "${guest_options[@]}")
+		--preload "$preload" --tls "$tls" "${backend_options[@]}" "${guest_options[@]}")
 	"$stage" "$@"
 }
 

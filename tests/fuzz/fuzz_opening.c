@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_clock_init(&clock);
 	clock.on_wait = serve;
 	clock.argument = &host;
-	peer_source_init(&peer, &clock.clock, &job, &note);
+	peer_source_init(&peer, &clock.clock, &job, &note, NULL);
 	rc = peer.peer.ops->ask(&peer.peer, clock_after_ms(&clock.clock, 1000), &outcome, &err);
 	forget(&host);
 	assert(rc == 0 || (err.code != ERR_NONE && err.message[0]));

@@ -6,6 +6,7 @@
 #   gap      longest time between two answers to pings, one every 20 ms
 #   total    from the command to its end, as the operator waits for it
 #   agent    what the migration says of itself: suspended to unpaused (our plans only)
+#   PLAN-plain   a plan of ours without TLS
 #   floor    suspend and resume in place: no migration can be shorter
 
 PING_INTERVAL_MS=20
@@ -30,6 +31,7 @@ move() {
 	case $1 in
 	xl) xl_migrate "$2" "$3" ;;
 	floor) suspend_in_place "$2" ;;
+	*-plain) our_migrate "${1%-plain}" "$2" "$3" ;;
 	*) our_migrate "$1" "$2" "$3" ;;
 	esac
 }
@@ -78,6 +80,13 @@ ratio() {
 
 print_row() { printf '%-14s %9s %9s %6s %5s %8s %7s  %s\n' "$@" >&2; }
 
+# secure CONTENDER FROM TO: the two agents speak TLS with each other, or plain text.
+secure() {
+	local host tls=on
+	[[ $1 != *-plain ]] || tls=off
+	for host in "$2" "$3"; do configure "$host" "$tls"; done
+}
+
 # one_round CONTENDER: measures, prints a line for people, and adds one to the results.
 one_round() {
 	local from to moves gap_ms sent lost total_ms agent_ms disk_ok share=-
@@ -88,6 +97,7 @@ one_round() {
 		moves=0
 	fi
 	to=$(hosts | grep -vx "$from" | head -1)
+	secure "$1" "$from" "$to"
 	measure "$1" "$from" "$to"
 	[ "$1" = floor ] || moves=$((moves + 1))
 	echo "$moves" > "$RUN/moves"
@@ -119,7 +129,7 @@ round_to_json() {
 	printf '"total_ms": %s, "disk_ok": %s}' "$total" "$disk_ok"
 }
 
-# print_json XL HANDOVER FLOOR SHARE: the medians come with the rounds that they are of.
+# print_json XL HANDOVER FLOOR SHARE PLAIN: the medians come with the rounds that they are of.
 print_json() {
 	local line comma=
 	printf '{"rounds": ['
@@ -128,15 +138,18 @@ print_json() {
 		round_to_json <<< "$line"
 		comma=', '
 	done < "$RUN/results"
-	printf '], "median_gap_ms": {"xl": %s, "handover": %s, "floor": %s}, ' "$1" "$2" "$3"
-	printf '"median_share_of_gap": %s, "handover_to_xl": %s, "handover_to_floor": %s}\n' \
+	printf '], "median_gap_ms": {"xl": %s, "handover": %s, "floor": %s, ' "$1" "$2" "$3"
+	printf '"handover-plain": %s}, ' "$5"
+	printf '"median_share_of_gap": %s, "handover_to_xl": %s, "handover_to_floor": %s, ' \
 		"$4" "$(ratio "$2" "$1")" "$(ratio "$2" "$3")"
+	printf '"handover_to_plain": %s}\n' "$(ratio "$2" "$5")"
 }
 
-# print_summary XL HANDOVER FLOOR SHARE
+# print_summary XL HANDOVER FLOOR SHARE PLAIN
 print_summary() {
 	echo "median gap: xl $1 ms, handover $2 ms, floor $3 ms; the agent's share of it: $4"
 	echo "handover to xl: $(ratio "$2" "$1"), handover to floor: $(ratio "$2" "$3")"
+	[ "$5" = null ] || echo "without TLS: $5 ms, handover to that: $(ratio "$2" "$5")"
 }
 
 lab_bench() {
@@ -159,7 +172,8 @@ lab_bench() {
 			! takes_part "$contender" "$round" || one_round "$contender"
 		done
 	done
-	medians=("$(median xl 2)" "$(median handover 2)" "$(median floor 2)" "$(median handover 8)")
+	medians=("$(median xl 2)" "$(median handover 2)" "$(median floor 2)" "$(median handover 8)"
+		"$(median handover-plain 2)")
 	if $json; then print_json "${medians[@]}"; else print_summary "${medians[@]}"; fi
 	! grep -q false "$RUN/results" || die "a write of the guest was lost or landed out of order"
 }

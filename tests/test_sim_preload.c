@@ -24,10 +24,12 @@
 #include <xen/hvm/params.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "sim_place.h"
 
 #define MACHINE_PAGES 5000
 #define NOBODY 4711
+#define SYNC_US 20000 /* what a durable write costs on this host */
 
 static struct sim_host *host; /* the same as the libraries' */
 
@@ -285,6 +287,18 @@ static void other_files_are_the_kernel_s(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* ---- costs ---- */
+
+static void a_durable_write_takes_as_long_as_the_host_says(void **state)
+{
+	uint64_t begin_us = clock_now_us(&clock_system);
+	CLEANUP_FD int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	(void)fsync(fd);
+	assert_true(clock_now_us(&clock_system) - begin_us >= SYNC_US);
+}
+
 static int test_under_preload(const char *folder)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +315,7 @@ static int test_under_preload(const char *folder)
 		TEST(a_disk_s_file_passes_for_a_block_device),
 		TEST(a_backend_s_device_is_there_while_its_node_is),
 		TEST(other_files_are_the_kernel_s),
+		cmocka_unit_test(a_durable_write_takes_as_long_as_the_host_says),
 	};
 	struct err err;
 	int failed;
@@ -314,6 +329,17 @@ static int test_under_preload(const char *folder)
 	return failed;
 }
 
+static void write_costs(const struct sim_place *place)
+{
+	CLEANUP_FILE FILE *file = NULL;
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/costs", place->folder);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fprintf(file, "sync_us=%d\n", SYNC_US) > 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct sim_place place = { 0 };
@@ -324,6 +350,7 @@ int main(int argc, char **argv)
 	if (getenv(SIM_FOLDER_VARIABLE))
 		return test_under_preload(getenv(SIM_FOLDER_VARIABLE));
 	sim_place_open(&place, MACHINE_PAGES);
+	write_costs(&place);
 	sim_place_enter(&place);
 	child = fork();
 	if (child == 0) {

@@ -208,7 +208,7 @@ static bool has_closed(struct vbd *vbd)
 	if (!vbd->ring.memory)
 		return true;
 	if (vbd->close_us == 0) {
-		cost_us = costs_ms(sim_host_folder(backend_host(backend)), "vbd_close_ms") *
+		cost_us = costs_number(sim_host_folder(backend_host(backend)), "vbd_close_ms") *
 			  UINT64_C(1000);
 		vbd->close_us = now_us + cost_us;
 	}

@@ -8,9 +8,9 @@
 
 #include "cleanup.h"
 
-#define COST_MAX_MS 600000
+#define COST_MAX 600000
 
-uint32_t costs_ms(const char *folder, const char *name)
+uint32_t costs_number(const char *folder, const char *name)
 {
 	CLEANUP_FILE FILE *file = NULL;
 	size_t length = strlen(name);
@@ -19,12 +19,12 @@ uint32_t costs_ms(const char *folder, const char *name)
 	snprintf(path, sizeof(path), "%s/%s", folder, COSTS_FILE);
 	file = fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file)) {
-		unsigned long ms;
+		unsigned long number;
 
 		if (strncmp(line, name, length) != 0 || line[length] != '=')
 			continue;
-		ms = strtoul(line + length + 1, NULL, 10);
-		return ms < COST_MAX_MS ? (uint32_t)ms : COST_MAX_MS;
+		number = strtoul(line + length + 1, NULL, 10);
+		return number < COST_MAX ? (uint32_t)number : COST_MAX;
 	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a simulated host's steps cost: the file `costs` in its folder, a line "name=milliseconds"
- * each, copied there from presets/. Hotplug scripts read it (scripts/common.sh), and so do backends
- * and guests, each time that they are to pay: it may be changed while the host runs.
+ * What a simulated host's steps cost: the file `costs` in its folder, a line "name=number" each,
+ * copied there from presets/. Hotplug scripts read it (scripts/common.sh), and so do backends and
+ * guests, each time that they are to pay: it may be changed while the host runs.
  */
 #ifndef XENFERRY_SIM_COSTS_H
 #define XENFERRY_SIM_COSTS_H
@@ -12,12 +12,19 @@
 #define COSTS_FILE "costs"
 
 /*
- * Milliseconds that `name` costs on the host in `folder`; 0 when nothing is said of it, or when
- * there is no such file.
+ * What `name` costs on the host in `folder`, in the unit that it ends with; 0 when nothing is said
+ * of it, or when there is no such file.
  *
  *   vbd_close_ms     a backend, from being told to close until it says that it has (flushing)
  *   guest_silent_ms  a guest, from its resume in a new domain until it says where it is (ARP)
+ *
+ * and what the preload library pays for (preload_costs.c), where programs read it when they start:
+ *
+ *   hypercall_us     each hypercall of a toolstack's
+ *   page_us          each page of a guest that a toolstack maps to read, as it does to send it
+ *   sync_us          each write that is made durable
+ *   wake_us          each time that a program has slept for something which then happened
  */
-uint32_t costs_ms(const char *folder, const char *name);
+uint32_t costs_number(const char *folder, const char *name);
 
 #endif

@@ -130,7 +130,7 @@ static void touch_state(struct guest *guest)
 
 static uint64_t silent_us(const struct guest *guest)
 {
-	return costs_ms(sim_host_folder(guest->host), "guest_silent_ms") * UINT64_C(1000);
+	return costs_number(sim_host_folder(guest->host), "guest_silent_ms") * UINT64_C(1000);
 }
 
 /*

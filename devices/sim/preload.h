@@ -25,6 +25,14 @@ struct sim_memory *preload_memory(uint32_t domid);
 /* As a library's function says it: `rc`, or -1 with errno when that is -errno. */
 int preload_result(long rc);
 
+/* ---- preload_costs.c ---- */
+
+/* The costs of a host (costs.h) that the library pays. */
+enum preload_cost { PRELOAD_HYPERCALL, PRELOAD_PAGE, PRELOAD_SYNC, PRELOAD_WAKE, PRELOAD_COSTS };
+
+/* Takes as long as that costs on this host, so many times. Nothing where no host is named. */
+void preload_pay(enum preload_cost cost, size_t times);
+
 /* ---- hypercalls: 0 or more, or -errno ---- */
 
 /* preload_domctl.c: `argument` is a struct xen_domctl */

@@ -216,6 +216,7 @@ PRELOADED int xencall1(xencall_handle *xcall, unsigned int op, uint64_t arg1)
 	struct sim_host *host = preload_host();
 
 	(void)xcall;
+	preload_pay(PRELOAD_HYPERCALL, 1);
 	return host ? preload_result(call_one(host, op, arg1)) : -1;
 }
 
@@ -226,6 +227,7 @@ PRELOADED int xencall2(xencall_handle *xcall, unsigned int op, uint64_t arg1, ui
 	(void)xcall;
 	if (!host)
 		return -1;
+	preload_pay(PRELOAD_HYPERCALL, 1);
 	if (op == __HYPERVISOR_multicall)
 		return preload_result(multicall(host, (void *)arg1, arg2));
 	return preload_result(call_two(host, op, arg1, arg2));

@@ -45,6 +45,8 @@ PRELOADED void *xenforeignmemory_map2(xenforeignmemory_handle *fmem, uint32_t do
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
+	if (prot == PROT_READ) /* to send them: whoever receives keeps up */
+		preload_pay(PRELOAD_PAGE, count);
 	if (preload_result(sim_memory_map(memory, (const uint64_t *)gfns, count, prot, errors,
 					  &mapped)) < 0)
 		return NULL;

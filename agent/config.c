@@ -12,6 +12,8 @@
 #include <ini.h>
 
 #include "cleanup.h"
+#include "codec_choice.h"
+#include "host.h"
 
 /* Where things are installed comes from configure; these are for a compiler run by hand. */
 #ifndef XENFERRY_SYSCONFDIR
@@ -24,7 +26,7 @@
 #define CONFIG_FILE XENFERRY_SYSCONFDIR "/xenferry.conf"
 #define SOCKET_LENGTH_MAX 107 /* sun_path, unix(7), less its terminator */
 
-enum config_kind { KIND_NAME, KIND_PATH, KIND_SWITCH, KIND_PORT, KIND_NUMBER };
+enum config_kind { KIND_NAME, KIND_PATH, KIND_SWITCH, KIND_PORT, KIND_NUMBER, KIND_COMPRESS };
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define TEXT(member) FIELD(member), .max = sizeof(((struct config *)0)->member) - 1
@@ -83,6 +85,13 @@ static const struct config_row {
 	  .initial = "500",
 	  .summary = "longest wait for the disks of a suspended guest, milliseconds; a slower "
 		     "disk costs the migration, not the guest's time" },
+	{ "memory", "compress", KIND_COMPRESS, FIELD(compress), .initial = "none",
+	  .summary = "how memory is compressed on its way: none, lz4, zstd, or auto, which "
+		     "chooses while it goes by what link and processors are worth" },
+	{ "memory", "channels", KIND_NUMBER, FIELD(channels), .min = 0,
+	  .max = MEMORY_CHANNELS_MAX, .initial = "1",
+	  .summary = "connections that memory goes over; 0: one, or more where the network's "
+		     "delay is long" },
 };
 /* clang-format on */
 
@@ -153,9 +162,16 @@ static const char *set_number(const struct config_row *row, const char *value, v
 	return NULL;
 }
 
+static const char *set_compress(const struct config_row *row, const char *value, void *field)
+{
+	(void)row;
+	return compress_from_text(value, field) < 0 ? COMPRESS_WORDS : NULL;
+}
+
 static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
 	[KIND_NAME] = set_text, [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
 	[KIND_PORT] = set_port, [KIND_NUMBER] = set_number,
+	[KIND_COMPRESS] = set_compress,
 };
 
 /* NULL, or what the key wants instead of `value`. */

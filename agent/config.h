@@ -33,6 +33,8 @@ struct config {
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
 	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms */
 	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
+	unsigned compress;                   /* [memory] compress: see codec_choice.h */
+	uint32_t channels;                   /* [memory] channels: 0 for as many as pay */
 };
 
 /* Built-in values; host_name is the system's, libexec_dir where this program's siblings are. */

@@ -76,6 +76,11 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	if (request->policy)
 		json_put_string(writer, "policy", request->policy);
 	json_put_integer(writer, "downtime_limit_ms", request->downtime_limit_ms);
+	if (request->compress)
+		json_put_string(writer, "compress", request->compress);
+	if (request->channels >= 0)
+		json_put_integer(writer, "channels", request->channels);
+	json_put_boolean(writer, "verify", request->verify);
 	json_put_string(writer, "source_name", jobs->setup.config->host_name);
 	json_object_end(writer);
 	text = json_text(writer, &size);

@@ -26,6 +26,9 @@ struct job_request {
 	const char *plan;        /* NULL: the default */
 	const char *policy;      /* NULL: the default */
 	uint32_t downtime_limit_ms;
+	const char *compress;    /* NULL: as configured */
+	int64_t channels;        /* -1: as configured */
+	bool verify;
 };
 
 /* What the jobs stand on; all of it outlives them. */

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "codec_choice.h"
 #include "daemon_guests.h"
 #include "daemon_record.h"
+#include "host.h"
 #include "log.h"
 #include "wire.h"
 
@@ -182,6 +184,20 @@ static int check_guest_name(const char *vm, struct err *err)
 		       GUEST_NAME_MAX - 1);
 }
 
+static int check_memory(const struct json_value *params, struct err *err)
+{
+	const char *compress = json_get_string(params, "compress");
+	int64_t channels = json_get_integer(params, "channels", 1);
+	unsigned number;
+
+	if (compress && compress_from_text(compress, &number) < 0)
+		return err_set(err, ERR_USAGE, -EINVAL, "compress wants " COMPRESS_WORDS);
+	if (channels < 0 || channels > MEMORY_CHANNELS_MAX)
+		return err_set(err, ERR_USAGE, -EINVAL, "channels are 0 to %d",
+			       MEMORY_CHANNELS_MAX);
+	return 0;
+}
+
 static int check_manner(const struct json_value *params, struct err *err)
 {
 	const char *policy = json_get_string(params, "policy");
@@ -197,7 +213,7 @@ static int check_manner(const struct json_value *params, struct err *err)
 	if (limit_ms < 1 || limit_ms > DOWNTIME_LIMIT_MAX_MS)
 		return err_set(err, ERR_USAGE, -EINVAL, "the downtime limit is 1 to %d ms",
 			       DOWNTIME_LIMIT_MAX_MS);
-	return 0;
+	return check_memory(params, err);
 }
 
 static int read_migrate(const struct methods *methods, const struct json_value *params,
@@ -213,6 +229,9 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 		.policy = json_get_string(params, "policy"),
 		.downtime_limit_ms = (uint32_t)json_get_integer(params, "downtime_limit_ms",
 								config->downtime_limit_ms),
+		.compress = json_get_string(params, "compress"),
+		.channels = json_get_integer(params, "channels", -1),
+		.verify = json_get_boolean(params, "verify", false),
 	};
 	rc = check_guest_name(wanted->vm, err);
 	if (rc == 0)
@@ -405,7 +424,7 @@ static int agent_version(struct methods *methods, struct client *client,
 
 enum param_kind { PARAM_TEXT, PARAM_NUMBER, PARAM_BOOLEAN };
 
-#define PARAMS_MAX 8
+#define PARAMS_MAX 24
 
 /* clang-format off */
 static const struct method {
@@ -425,6 +444,9 @@ static const struct method {
 	    { "plan", PARAM_TEXT, false },
 	    { "policy", PARAM_TEXT, false },
 	    { "downtime_limit_ms", PARAM_NUMBER, false },
+	    { "compress", PARAM_TEXT, false },
+	    { "channels", PARAM_NUMBER, false },
+	    { "verify", PARAM_BOOLEAN, false },
 	    { "async", PARAM_BOOLEAN, false } } }, /* it always is */
 	{ .name = "migration.list", .call = migration_list },
 	{ "migration.get", migration_get, { { "uuid", PARAM_TEXT, true } } },

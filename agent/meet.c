@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "memory.h"
 #include "tlv.h"
 
 /* How long a side that has undone everything waits for the other to have done so, too. */
@@ -67,6 +68,7 @@ static int say_offer(struct migration *m, struct tlv_writer *writer, struct err 
 	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
 	tlv_put_u64(writer, FIELD_STARTED_US, on_target_clock(m, m->record->started_us));
 	tlv_put_u64(writer, FIELD_DOWNTIME_LIMIT, m->record->downtime_limit_ms);
+	memory_say_offer(m, writer);
 	return 0;
 }
 
@@ -114,7 +116,7 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 		m->record->downtime_limit_ms = (uint32_t)value;
 		return rc;
 	default:
-		return -ENOTSUP;
+		return memory_hear_offer(m, field);
 	}
 }
 
@@ -143,6 +145,7 @@ static int say_verdict(struct migration *m, struct tlv_writer *writer, struct er
 {
 	(void)err;
 	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
+	memory_say_answer(m, writer);
 	return 0;
 }
 
@@ -150,7 +153,7 @@ static int hear_verdict(struct migration *m, const struct tlv_field *field, stru
 {
 	(void)err;
 	if (field->type != FIELD_HOST)
-		return -ENOTSUP;
+		return memory_hear_answer(m, field);
 	return tlv_get_string(field, m->record->target, sizeof(m->record->target));
 }
 
@@ -363,7 +366,8 @@ static const struct content {
 	hear_fn *hear_answer;
 	act_fn *act_on_answer;
 } contents[SYNC_POINTS] = {
-	[SYNC_SP0] = { say_offer, hear_offer, judge_offer, say_verdict, hear_verdict, NULL },
+	[SYNC_SP0] = { say_offer, hear_offer, judge_offer, say_verdict, hear_verdict,
+		       memory_agree },
 	[SYNC_SP3] = { say_released, hear_released, take_guest, NULL, NULL, note_taken },
 	[SYNC_SP4] = { say_running, hear_running, NULL, NULL, NULL, NULL },
 	[SYNC_SP5] = { NULL, NULL, NULL, say_timeline, hear_timeline, NULL },

@@ -39,10 +39,20 @@ struct peer {
 	const struct peer_ops *ops;
 };
 
+/* What is done with the memory stream: as wished, as agreed upon. */
+struct memory_terms {
+	bool filtered;     /* agreed: else libxenguest's own stream over one connection */
+	unsigned compress; /* a codec's number or COMPRESS_AUTO (codec_choice.h) */
+	uint32_t channels; /* connections; wished: 0 for as many as the delay asks for */
+	bool verify;       /* compare the guest's pages at the end */
+	uint32_t codecs;   /* agreed: bit n, the target reads codec n */
+};
+
 struct migration_settings {
 	char vm[GUEST_NAME_MAX];    /* source: the guest as the operator named it */
 	uint32_t downtime_limit_ms;
 	uint32_t drain_ms;          /* longest wait for the disks in the blackout */
+	struct memory_terms memory; /* source: as wished */
 	char host_name[64];         /* how the peer's record calls this host */
 	char peer_name[64];         /* target: the source by its certificate; "": as it says */
 };
@@ -63,6 +73,7 @@ struct migration {
 	struct message offer;       /* target: SP0, heard before the plan was known */
 	struct description guest;   /* guest.domid is this host's */
 	struct policy policy;
+	struct memory_terms memory; /* as agreed upon at SP0 */
 
 	size_t row;                 /* the row that was started last */
 	uint64_t deadline_us;       /* of the step that runs */

@@ -55,7 +55,7 @@ static uint64_t since(uint64_t now, uint64_t begun)
 /* After sending: what left on the connection, and in which time, is its rate. */
 static void measure_rate(struct policy *policy, const struct stream_event *event, uint64_t now_us)
 {
-	uint64_t bytes = since(event->wire_bytes, policy->begun_wire_bytes);
+	uint64_t bytes = since(event->memory_bytes, policy->begun_bytes);
 	uint64_t rate = per_second(bytes, since(now_us, policy->begun_us));
 
 	if (rate && (bytes >= SAMPLE_BYTES_MIN || !policy->send_bytes_per_s))
@@ -138,7 +138,7 @@ enum stream_decision policy_decide(struct policy *policy, const struct stream_ev
 	if (event->iteration > 0)
 		measure_dirt(policy, event, now_us);
 	policy->begun_us = now_us;
-	policy->begun_wire_bytes = event->wire_bytes;
+	policy->begun_bytes = event->memory_bytes;
 	if (event->iteration == 0)
 		return STREAM_CONTINUE;
 

@@ -55,7 +55,7 @@ struct policy {
 	uint64_t remaining_bytes;       /* dirty at the last look; 0 in the first pass: not known */
 
 	/* the iteration under way */
-	uint64_t begun_us, begun_wire_bytes;
+	uint64_t begun_us, begun_bytes;
 };
 
 /*

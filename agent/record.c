@@ -96,7 +96,10 @@ static void write_memory(const struct record *record, struct json_writer *writer
 	json_put_integer(writer, "transferred_bytes", (int64_t)record->transferred_bytes);
 	json_put_integer(writer, "wire_bytes", (int64_t)record->wire_bytes);
 	json_put_integer(writer, "remaining_bytes", (int64_t)record->remaining_bytes);
-	json_put_integer(writer, "zero_pages", 0); /* libxenguest sends them like all others */
+	json_put_integer(writer, "zero_pages", (int64_t)record->zero_pages);
+	json_put_integer(writer, "verified_pages", (int64_t)record->verified_pages);
+	json_put_integer(writer, "late_pages", (int64_t)record->late_pages);
+	json_put_double(writer, "verify_ms", (double)record->verify_us / 1000);
 	json_put_integer(writer, "iterations", record->iterations);
 	json_put_integer(writer, "dirty_bytes_per_s", (int64_t)record->dirty_bytes_per_s);
 	json_put_integer(writer, "send_bytes_per_s", (int64_t)record->send_bytes_per_s);

@@ -59,7 +59,7 @@ struct record_span {
 /* One pass of the copy over memory. The last one goes while the guest is suspended. */
 struct pass_stamp {
 	struct record_span span;
-	uint64_t begun_wire_bytes, sent_bytes;
+	uint64_t begun_bytes, sent_bytes;
 	uint64_t dirty_bytes; /* what the pass began with; 0: not known */
 };
 
@@ -81,6 +81,8 @@ struct record {
 	uint64_t clock_uncertainty_us;
 
 	uint64_t memory_bytes, wire_bytes, transferred_bytes, remaining_bytes;
+	uint64_t zero_pages; /* that were sent as such; 0 where nobody looks */
+	uint64_t verified_pages, late_pages, verify_us; /* verify: of all, in the blackout */
 	uint64_t dirty_bytes_per_s, send_bytes_per_s, eta_ms;
 	uint32_t iterations;
 	double predicted_downtime_ms;
@@ -100,17 +102,17 @@ void record_step_end(struct record *record, const struct step *step, enum side s
 		     uint64_t now_us);
 
 /*
- * Ends the pass that is under way, if any, at `wire_bytes` sent so far; record_pass_start() then
- * begins the next, with `dirty_bytes` to send. [blackout]
+ * Ends the pass that is under way, if any, at `bytes` of memory sent so far; record_pass_start()
+ * then begins the next, with `dirty_bytes` to send. [blackout]
  */
-void record_pass_start(struct record *record, uint64_t dirty_bytes, uint64_t wire_bytes,
+void record_pass_start(struct record *record, uint64_t dirty_bytes, uint64_t bytes,
 		       uint64_t now_us);
-void record_pass_end(struct record *record, uint64_t wire_bytes, uint64_t now_us);
+void record_pass_end(struct record *record, uint64_t bytes, uint64_t now_us);
 /*
- * The copy has come to `wire_bytes`: sets the rate at which the pass under way sends, what remains
+ * The copy has come to `bytes`: sets the rate at which the pass under way sends, what remains
  * (first pass: of all memory), and the time to the end of the pass. [blackout]
  */
-void record_progress(struct record *record, uint64_t wire_bytes, uint64_t now_us);
+void record_progress(struct record *record, uint64_t bytes, uint64_t now_us);
 
 /* Milliseconds from the job's start. */
 static inline double record_ms(const struct record *record, uint64_t at_us)

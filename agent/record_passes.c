@@ -23,41 +23,39 @@ static struct pass_stamp *open_pass(struct record *record)
 	return last && !last->span.end_us ? last : NULL;
 }
 
-void record_pass_end(struct record *record, uint64_t wire_bytes, uint64_t now_us)
+void record_pass_end(struct record *record, uint64_t bytes, uint64_t now_us)
 {
 	struct pass_stamp *pass = open_pass(record);
 
 	if (!pass)
 		return;
-	pass->sent_bytes = since(wire_bytes, pass->begun_wire_bytes);
+	pass->sent_bytes = since(bytes, pass->begun_bytes);
 	pass->span.end_us = now_us;
 }
 
-void record_pass_start(struct record *record, uint64_t dirty_bytes, uint64_t wire_bytes,
+void record_pass_start(struct record *record, uint64_t dirty_bytes, uint64_t bytes,
 		       uint64_t now_us)
 {
-	record_pass_end(record, wire_bytes, now_us);
+	record_pass_end(record, bytes, now_us);
 	if (record->pass_count == RECORD_PASSES_MAX) {
 		record->passes[RECORD_PASSES_MAX - 1].span.end_us = 0;
 		return;
 	}
 	record->passes[record->pass_count++] = (struct pass_stamp){
 		.span = { .start_us = now_us },
-		.begun_wire_bytes = wire_bytes,
+		.begun_bytes = bytes,
 		.dirty_bytes = dirty_bytes,
 	};
 }
 
-void record_progress(struct record *record, uint64_t wire_bytes, uint64_t now_us)
+void record_progress(struct record *record, uint64_t bytes, uint64_t now_us)
 {
 	struct pass_stamp *pass = open_pass(record);
 	uint64_t rate;
 
-	record->wire_bytes = wire_bytes;
-	record->transferred_bytes = wire_bytes;
 	if (!pass)
 		return;
-	pass->sent_bytes = since(wire_bytes, pass->begun_wire_bytes);
+	pass->sent_bytes = since(bytes, pass->begun_bytes);
 	rate = per_second(pass->sent_bytes, since(now_us, pass->span.start_us));
 	if (rate)
 		record->send_bytes_per_s = rate;

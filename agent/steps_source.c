@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "meet.h"
+#include "memory.h"
 #include "migration.h"
 #include "tlv.h"
 
@@ -57,11 +58,22 @@ int source_unwatch_disks(struct migration *m, struct err *err)
 	return 0;
 }
 
+static void note_counts(struct record *record, const struct stream_event *event)
+{
+	record->wire_bytes = event->wire_bytes;
+	record->transferred_bytes = event->memory_bytes + event->zero_pages * 4096;
+	record->zero_pages = event->zero_pages;
+	record->verified_pages = event->verified_pages;
+	record->late_pages = event->late_pages;
+	record->verify_us = event->verify_us;
+}
+
 static void note_progress(struct migration *m, const struct stream_event *event)
 {
 	struct record *record = m->record;
 
-	record_progress(record, event->wire_bytes, clock_now_us(m->clock));
+	note_counts(record, event);
+	record_progress(record, record->transferred_bytes, clock_now_us(m->clock));
 	record->dirty_bytes_per_s = m->policy.dirty_bytes_per_s;
 	record->predicted_downtime_ms = m->policy.predicted_downtime_ms == UINT32_MAX ?
 						0 : m->policy.predicted_downtime_ms;
@@ -73,12 +85,13 @@ static void note_pass(struct migration *m, const struct stream_event *event)
 {
 	uint64_t dirty_bytes = m->record->memory_bytes, now_us = clock_now_us(m->clock);
 
+	note_counts(m->record, event);
 	if (event->iteration > 0)
 		dirty_bytes = event->dirty_pages > 0 ? (uint64_t)event->dirty_pages * 4096 : 0;
 	if (event->sent)
-		record_pass_end(m->record, event->wire_bytes, now_us);
+		record_pass_end(m->record, m->record->transferred_bytes, now_us);
 	else
-		record_pass_start(m->record, dirty_bytes, event->wire_bytes, now_us);
+		record_pass_start(m->record, dirty_bytes, m->record->transferred_bytes, now_us);
 }
 
 static int decide(struct migration *m, const struct stream_event *event, struct err *err)
@@ -111,8 +124,9 @@ static int copy_until_suspend(struct migration *m, struct err *err)
 			rc = decide(m, &event, err);
 			break;
 		case STREAM_SUSPEND:
-			record_pass_end(m->record, event.wire_bytes, clock_now_us(m->clock));
-			m->record->wire_bytes = event.wire_bytes;
+			note_counts(m->record, &event);
+			record_pass_end(m->record, m->record->transferred_bytes,
+					clock_now_us(m->clock));
 			return 0;
 		case STREAM_PEER:
 			rc = meet_hear_abort(m, err);
@@ -128,13 +142,13 @@ static int copy_until_suspend(struct migration *m, struct err *err)
 
 int source_copy(struct migration *m, struct err *err)
 {
-	int fd = -1;
-	int rc = m->peer->ops->open_memory(m->peer, m->deadline_us, &fd, err);
+	struct memory_path path;
+	int rc = memory_open(m, m->deadline_us, &path, err);
 
 	if (rc < 0)
 		return rc;
 	policy_init(&m->policy, m->settings.downtime_limit_ms, FIXED_COST_MS);
-	rc = m->host->ops->save_begin(m->host, &m->guest, fd, err);
+	rc = m->host->ops->save_begin(m->host, &m->guest, &path, err);
 	return rc < 0 ? rc : copy_until_suspend(m, err);
 }
 
@@ -184,18 +198,17 @@ int source_finish_copy(struct migration *m, struct err *err)
 	bool peer_spoke = false;
 	struct stream_event event;
 
-	record_pass_start(m->record, 0, m->record->wire_bytes, m->record->suspended_us);
+	record_pass_start(m->record, 0, m->record->transferred_bytes, m->record->suspended_us);
 	do {
 		int rc = m->host->ops->stream_next(m->host, peer_spoke ? -1 : peer_fd,
 						   m->deadline_us, false, &event, err);
 
 		if (rc < 0)
 			return rc;
-		m->record->wire_bytes = event.wire_bytes;
-		m->record->transferred_bytes = event.wire_bytes;
+		note_counts(m->record, &event);
 		peer_spoke |= event.kind == STREAM_PEER;
 	} while (event.kind != STREAM_FINISHED);
-	record_pass_end(m->record, event.wire_bytes, clock_now_us(m->clock));
+	record_pass_end(m->record, m->record->transferred_bytes, clock_now_us(m->clock));
 	if (!event.ok && peer_spoke && meet_hear_abort(m, err) == -ECONNABORTED)
 		return -ECONNABORTED;
 	if (!event.ok)

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "meet.h"
+#include "memory.h"
 #include "migration.h"
 
 #define OPEN_MEMORY_MS 40000   /* until the source opens the memory connection */
@@ -80,12 +81,11 @@ static int finish_receive(struct migration *m, const struct stream_event *event,
 
 int target_receive(struct migration *m, struct err *err)
 {
-	int fd = -1;
-	int rc = m->peer->ops->open_memory(m->peer, clock_after_ms(m->clock, OPEN_MEMORY_MS), &fd,
-					   err);
+	struct memory_path path;
+	int rc = memory_open(m, clock_after_ms(m->clock, OPEN_MEMORY_MS), &path, err);
 
 	if (rc == 0)
-		rc = m->host->ops->restore_begin(m->host, &m->guest, fd, err);
+		rc = m->host->ops->restore_begin(m->host, &m->guest, &path, err);
 	while (rc == 0) {
 		struct stream_event event;
 

@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "cleanup.h"
+#include "codec_choice.h"
 #include "config.h"
 #include "journal.h"
 #include "log.h"
@@ -51,6 +52,8 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	work->migration.sink = &work->channel.sink;
 	work->migration.settings.drain_ms = config->drain_ms;
 	work->migration.settings.downtime_limit_ms = config->downtime_limit_ms;
+	work->migration.settings.memory.compress = config->compress;
+	work->migration.settings.memory.channels = config->channels;
 	snprintf(work->migration.settings.host_name,
 		 sizeof(work->migration.settings.host_name), "%s", config->host_name);
 	return journal_open(work->job.folder, &clock_system, &work->migration.journal, err);
@@ -111,6 +114,16 @@ static int begin(struct work *work, enum side side, struct err *err)
 
 /* ---- source ---- */
 
+static void read_memory_request(const struct json_value *request, struct memory_terms *memory)
+{
+	const char *compress = json_get_string(request, "compress");
+
+	if (compress)
+		(void)compress_from_text(compress, &memory->compress);
+	memory->channels = (uint32_t)json_get_integer(request, "channels", memory->channels);
+	memory->verify = json_get_boolean(request, "verify", false);
+}
+
 /* What the daemon wrote down of the operator's request; it has been checked there. */
 static int read_request(struct work *work, struct err *err)
 {
@@ -137,6 +150,7 @@ static int read_request(struct work *work, struct err *err)
 	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
 	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
 		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
+	read_memory_request(request, &m->settings.memory);
 	snprintf(work->note.address, sizeof(work->note.address), "%s", address);
 	snprintf(work->note.certificate, sizeof(work->note.certificate), "%s",
 		 certificate ? certificate : address);

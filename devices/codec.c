@@ -75,21 +75,14 @@ static int zstd_decompress(struct codecs *codecs, const void *packed, size_t siz
 }
 
 static const struct {
-	const char *name;
 	size_t (*compress)(struct codecs *codecs, const void *plain, size_t size, void *packed,
 			   size_t room);
 	int (*decompress)(struct codecs *codecs, const void *packed, size_t size, void *plain,
 			  size_t plain_size);
 } table[CODECS] = {
-	[CODEC_NONE] = { "none", NULL, NULL },
-	[CODEC_LZ4] = { "lz4", lz4_compress, lz4_decompress },
-	[CODEC_ZSTD] = { "zstd", zstd_compress, zstd_decompress },
+	[CODEC_LZ4] = { lz4_compress, lz4_decompress },
+	[CODEC_ZSTD] = { zstd_compress, zstd_decompress },
 };
-
-const char *codec_name(enum codec codec)
-{
-	return table[codec].name;
-}
 
 size_t codec_compress(struct codecs *codecs, enum codec codec, const void *plain, size_t size,
 		      void *packed, size_t room)

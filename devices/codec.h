@@ -11,9 +11,6 @@
 /* The numbers are those of the wire: devices/STREAM.md. */
 enum codec { CODEC_NONE, CODEC_LZ4, CODEC_ZSTD, CODECS };
 
-/* "none", "lz4", "zstd". */
-const char *codec_name(enum codec codec);
-
 struct codecs; /* what the compressors keep between two blocks, so as not to allocate anew */
 
 struct codecs *codecs_new(void); /* NULL: no memory */

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "codec_choice.h"
 
+#include <errno.h>
+#include <string.h>
+
 #define WINDOW_US 20000
 #define WAITED_SHARE 0.1       /* of a window: less, and the link is faster than we are */
 #define PROBE_INTERVAL_MIN 8   /* frames */
 #define PROBE_INTERVAL_MAX 128 /* a probe costs a fraction of a frame's time */
 #define SMOOTH 0.3             /* the weight of what was measured last */
 #define BETTER 1.05            /* a change has to gain this much */
+
+int compress_from_text(const char *text, unsigned *compress)
+{
+	static const char *const words[COMPRESS_AUTO + 1] = { "none", "lz4", "zstd", "auto" };
+
+	for (unsigned i = 0; i <= COMPRESS_AUTO; i++) {
+		if (strcmp(text, words[i]) != 0)
+			continue;
+		*compress = i;
+		return 0;
+	}
+	return -EINVAL;
+}
 
 void codec_choice_init(struct codec_choice *choice, unsigned compress)
 {

@@ -15,6 +15,10 @@
 
 /* What the operator asks for: a codec's number, or this. */
 #define COMPRESS_AUTO ((unsigned)CODECS)
+#define COMPRESS_WORDS "none, lz4, zstd or auto"
+
+/* The number of one of those words in *compress; -EINVAL when it is another. */
+int compress_from_text(const char *text, unsigned *compress);
 
 struct codec_measure {
 	double us_per_byte; /* of plain data; what it costs beside everything else */

@@ -28,9 +28,10 @@ struct filter_counters {
 	_Atomic uint64_t pages, zero_pages, same_pages, delta_pages;
 	_Atomic uint64_t hashed_pages; /* verify: whose hashes were sent, or came */
 	_Atomic uint64_t late_pages;   /* verify: written after they were sent, and sent again */
+	_Atomic uint64_t verify_us;    /* verify, source: what that took of the guest's time */
 	_Atomic uint64_t limit_bytes_per_s; /* the source obeys it from the next frame; 0: none */
-	_Atomic bool done;             /* the stream is through, whole */
-	struct err err;                /* else why not; good once the process has ended */
+	_Atomic bool failed;           /* for the reason that is in `err` */
+	struct err err;
 };
 
 /*

@@ -31,6 +31,7 @@ struct sender {
 	uint32_t pass;         /* over the guest's memory, from 0 */
 	uint64_t last_pfn;     /* the first of the record before */
 	bool verifying;        /* what comes was sent before and is only compared */
+	uint64_t verifying_us; /* since when */
 	uint64_t entries[LIBXC_PAGES_MAX];
 	uint8_t pages[FRAME_PAGES_MAX * PAGE_BYTES];
 };
@@ -286,6 +287,16 @@ static int send_page_data(struct sender *sender, uint32_t length, struct err *er
 	return rc < 0 ? rc : send_record_pages(sender, data, err);
 }
 
+/* The first record after the pages that were compared. */
+static void end_verifying(struct sender *sender)
+{
+	if (!sender->verifying)
+		return;
+	sender->verifying = false;
+	atomic_store(&sender->counters->verify_us,
+		     clock_now_us(sender->channels.clock) - sender->verifying_us);
+}
+
 static int send_record(struct sender *sender, struct err *err)
 {
 	uint32_t header[2], type, length;
@@ -299,8 +310,10 @@ static int send_record(struct sender *sender, struct err *err)
 		return send_page_data(sender, length, err);
 	if (type == LIBXC_VERIFY && sender->sent_hashes && length == 0) {
 		sender->verifying = true;
+		sender->verifying_us = clock_now_us(sender->channels.clock);
 		return 0;
 	}
+	end_verifying(sender);
 	return send_bytes(sender, (uint8_t *)header, sizeof(header),
 			  ((uint64_t)length + 7) & ~7ull, err);
 }

@@ -68,10 +68,25 @@ struct stream_event {
 	bool sent;                  /* ITERATION: asked after sending it, else before */
 	int64_t dirty_pages;        /* ITERATION: now; -1 unknown; 0th: all of the address space */
 	uint64_t pages_done, pages_total; /* PROGRESS: of this iteration, as the library counts */
-	uint64_t wire_bytes;        /* all: bytes that left (or came) on the connection so far */
+	uint64_t wire_bytes;        /* all: bytes that left (or came) on the connections so far */
+	uint64_t memory_bytes;      /* all: of the pages that these stand for, but zero ones */
+	uint64_t zero_pages;        /* all: sent so far; 0 where nobody looks */
+	uint64_t verified_pages, late_pages; /* FINISHED: compared; sent again while suspended */
+	uint64_t verify_us;         /* FINISHED at the source: what comparing took */
 	bool ok;                    /* FINISHED */
 	uint64_t store_pfn, console_pfn; /* FINISHED at the target */
 	char message[512];          /* FINISHED and not ok: the library's own words */
+};
+
+#define MEMORY_CHANNELS_MAX 16
+
+/* The way that memory takes, as the two sides have agreed upon it. All zero: there is none. */
+struct memory_path {
+	int fds[MEMORY_CHANNELS_MAX]; /* connected */
+	size_t count;
+	bool filtered;     /* else libxenguest's own stream goes over the only connection */
+	unsigned compress; /* filtered: a codec's number or COMPRESS_AUTO (codec_choice.h) */
+	bool verify;       /* filtered: compare the guest's pages at the end */
 };
 
 /* How fast a saver may send. */
@@ -127,18 +142,18 @@ struct host_ops {
 	int (*hold_disks)(struct host *host, const struct description *guest,
 			  uint64_t deadline_us, struct err *err);
 	int (*release_disks)(struct host *host, const struct description *guest, struct err *err);
-	/* Starts xenferry-stream restoring from `memory_fd` (taken over, also on failure). */
-	int (*restore_begin)(struct host *host, const struct description *guest, int memory_fd,
-			     struct err *err);
+	/* Starts xenferry-stream restoring; the connections are taken over, also on failure. */
+	int (*restore_begin)(struct host *host, const struct description *guest,
+			     const struct memory_path *path, struct err *err);
 
 	/* ---- source: prepare and copy ---- */
 
 	/* Maps the VBDs' rings read-only and opens their counters, for drain(). */
 	int (*watch_disks)(struct host *host, const struct description *guest, struct err *err);
 	void (*unwatch_disks)(struct host *host);
-	/* Starts xenferry-stream saving `guest`, live, into `memory_fd` (taken over). */
-	int (*save_begin)(struct host *host, const struct description *guest, int memory_fd,
-			  struct err *err);
+	/* Starts xenferry-stream saving `guest`, live; takes the connections over likewise. */
+	int (*save_begin)(struct host *host, const struct description *guest,
+			  const struct memory_path *path, struct err *err);
 
 	/* ---- either side: while the stream child works ---- */
 

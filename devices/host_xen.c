@@ -100,19 +100,19 @@ static int host_release_disks(struct host *host, const struct description *guest
 	return hold_release(xen(host)->store, guest, err);
 }
 
-static int host_restore_begin(struct host *host, const struct description *guest, int memory_fd,
-			      struct err *err)
+static int host_restore_begin(struct host *host, const struct description *guest,
+			      const struct memory_path *path, struct err *err)
 {
 	struct domain_ports ports;
 	int rc = domain_read_ports(xen(host)->store, guest->domid, &ports, err);
 
 	assert(!xen(host)->stream);
 	if (rc < 0) {
-		close(memory_fd);
+		memory_path_close(path);
 		return rc;
 	}
 	return stream_begin_restore(xen(host)->clock, xen(host)->stream_program, guest->domid,
-				    ports.store, ports.console, guest->pages_max, memory_fd,
+				    ports.store, ports.console, guest->pages_max, path,
 				    &xen(host)->stream, err);
 }
 
@@ -131,12 +131,12 @@ static int host_watch_disks(struct host *host, const struct description *guest, 
 	return drain_open(xen(host)->store, xen(host)->clock, guest, &xen(host)->drain, err);
 }
 
-static int host_save_begin(struct host *host, const struct description *guest, int memory_fd,
-			   struct err *err)
+static int host_save_begin(struct host *host, const struct description *guest,
+			   const struct memory_path *path, struct err *err)
 {
 	assert(!xen(host)->stream);
 	return stream_begin_save(xen(host)->clock, xen(host)->stream_program, guest->domid,
-				 memory_fd, &xen(host)->stream, err);
+				 path, &xen(host)->stream, err);
 }
 
 /* ---- either side: while the stream's child works ---- */

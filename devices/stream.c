@@ -5,6 +5,7 @@
  */
 #include "stream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,15 +34,18 @@ struct stream {
 	int status; /* of waitpid(); -1: somebody else waited for it */
 	int control;
 	bool saving, finished;
-	uint64_t wire_bytes; /* of the last event */
+	uint64_t wire_bytes, memory_bytes; /* of the last event */
 };
 
 /* ---- starting ---- */
 
 /* The descriptors that the child gets, all above those that it gets them as. */
 struct child_fds {
-	int control, memory;
+	int control, memory[MEMORY_CHANNELS_MAX];
+	size_t count; /* of the memory connections */
 };
+
+#define CHILD_FDS_END (STREAM_MEMORY_FD + MEMORY_CHANNELS_MAX)
 
 static int add_file_actions(posix_spawn_file_actions_t *actions, const struct child_fds *fds)
 {
@@ -52,10 +56,12 @@ static int add_file_actions(posix_spawn_file_actions_t *actions, const struct ch
 		r = posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDOUT_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(actions, fds->control, STREAM_CONTROL_FD);
+	for (size_t i = 0; r == 0 && i < fds->count; i++)
+		r = posix_spawn_file_actions_adddup2(actions, fds->memory[i],
+						     STREAM_MEMORY_FD + (int)i);
 	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fds->memory, STREAM_MEMORY_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, STREAM_MEMORY_FD + 1);
+		r = posix_spawn_file_actions_addclosefrom_np(actions,
+							     STREAM_MEMORY_FD + (int)fds->count);
 	return r;
 }
 
@@ -99,11 +105,39 @@ static int spawn(const char *program, char *const argv[], const struct child_fds
 	return r;
 }
 
-/* Takes `memory_fd` over, also on failure. */
-static int begin(const struct clock *clock, char *const argv[], bool saving, int memory_fd,
-		 struct stream **stream_out, struct err *err)
+void memory_path_close(const struct memory_path *path)
 {
-	CLEANUP_FD int given = memory_fd, memory = -1, ours = -1, theirs = -1, theirs_high = -1;
+	for (size_t i = 0; i < path->count; i++)
+		if (path->fds[i] >= 0)
+			close(path->fds[i]);
+}
+
+static void close_memory(struct child_fds *fds)
+{
+	for (size_t i = 0; i < fds->count; i++)
+		close(fds->memory[i]);
+	fds->count = 0;
+}
+
+/* Copies of the connections, out of the way of the numbers that the child gets them as. */
+static int lift_memory(const struct memory_path *path, struct child_fds *fds)
+{
+	assert(path->count <= MEMORY_CHANNELS_MAX);
+	for (size_t i = 0; i < path->count; i++) {
+		int fd = fcntl(path->fds[i], F_DUPFD_CLOEXEC, CHILD_FDS_END);
+
+		if (fd < 0)
+			return -errno;
+		fds->memory[fds->count++] = fd;
+	}
+	return 0;
+}
+
+static int begin_over(const struct clock *clock, char *const argv[], bool saving,
+		      const struct memory_path *path, struct child_fds *fds,
+		      struct stream **stream_out, struct err *err)
+{
+	CLEANUP_FD int ours = -1, theirs = -1, theirs_high = -1;
 	CLEANUP_FREE struct stream *stream = calloc(1, sizeof(*stream));
 	int pair[2], r;
 
@@ -113,13 +147,13 @@ static int begin(const struct clock *clock, char *const argv[], bool saving, int
 		return err_errno(err, "start %s: socketpair", argv[0]);
 	ours = pair[0];
 	theirs = pair[1];
-	theirs_high = fcntl(theirs, F_DUPFD_CLOEXEC, STREAM_MEMORY_FD + 1);
-	memory = fcntl(given, F_DUPFD_CLOEXEC, STREAM_MEMORY_FD + 1);
-	if (theirs_high < 0 || memory < 0)
+	theirs_high = fcntl(theirs, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+	if (theirs_high < 0 || lift_memory(path, fds) < 0)
 		return err_errno(err, "start %s: fcntl", argv[0]);
 
 	*stream = (struct stream){ .clock = clock, .status = -1, .saving = saving };
-	r = spawn(argv[0], argv, &(struct child_fds){ theirs_high, memory }, &stream->pid);
+	fds->control = theirs_high;
+	r = spawn(argv[0], argv, fds, &stream->pid);
 	if (r != 0)
 		return err_set(err, ERR_FAILED, -r,
 			       "cannot start %s: %s; is xenferry installed whole?", argv[0],
@@ -129,30 +163,62 @@ static int begin(const struct clock *clock, char *const argv[], bool saving, int
 	return 0;
 }
 
+/* Takes the connections of `path` over, also on failure. */
+static int begin(const struct clock *clock, char *const argv[], bool saving,
+		 const struct memory_path *path, struct stream **stream, struct err *err)
+{
+	struct child_fds fds = { .count = 0 };
+	int rc = begin_over(clock, argv, saving, path, &fds, stream, err);
+
+	close_memory(&fds);
+	memory_path_close(path);
+	return rc;
+}
+
+/* The last words of the command line, where the stream is filtered. */
+struct filter_words {
+	char channels[16], compress[16];
+};
+
+static void add_filter(const struct memory_path *path, struct filter_words *words, char **at)
+{
+	if (!path->filtered)
+		return;
+	snprintf(words->channels, sizeof(words->channels), "%zu", path->count);
+	snprintf(words->compress, sizeof(words->compress), "%u", path->compress);
+	at[0] = words->channels;
+	at[1] = words->compress;
+	at[2] = path->verify ? "1" : "0";
+}
+
 int stream_begin_save(const struct clock *clock, const char *program, uint32_t domid,
-		      int memory_fd, struct stream **stream, struct err *err)
+		      const struct memory_path *path, struct stream **stream, struct err *err)
 {
 	char domid_text[16];
+	struct filter_words words;
 	/* posix_spawn() takes no const strings, and writes to none */
-	char *argv[] = { (char *)program, "save", domid_text, NULL };
+	char *argv[7] = { (char *)program, "save", domid_text };
 
 	snprintf(domid_text, sizeof(domid_text), "%" PRIu32, domid);
-	return begin(clock, argv, true, memory_fd, stream, err);
+	add_filter(path, &words, argv + 3);
+	return begin(clock, argv, true, path, stream, err);
 }
 
 int stream_begin_restore(const struct clock *clock, const char *program, uint32_t domid,
 			 uint32_t store_port, uint32_t console_port, uint64_t pages_max,
-			 int memory_fd, struct stream **stream, struct err *err)
+			 const struct memory_path *path, struct stream **stream, struct err *err)
 {
+	struct filter_words words;
 	char domid_text[16], store_text[16], console_text[16], pages_text[24];
-	char *argv[] = { (char *)program, "restore", domid_text, store_text, console_text,
-			 pages_text, NULL };
+	char *argv[10] = { (char *)program, "restore", domid_text, store_text, console_text,
+			   pages_text };
 
 	snprintf(domid_text, sizeof(domid_text), "%" PRIu32, domid);
 	snprintf(store_text, sizeof(store_text), "%" PRIu32, store_port);
 	snprintf(console_text, sizeof(console_text), "%" PRIu32, console_port);
 	snprintf(pages_text, sizeof(pages_text), "%" PRIu64, pages_max);
-	return begin(clock, argv, false, memory_fd, stream, err);
+	add_filter(path, &words, argv + 6);
+	return begin(clock, argv, false, path, stream, err);
 }
 
 /* ---- ending ---- */
@@ -224,9 +290,11 @@ static int take_event(struct stream *stream, struct stream_event *event, struct 
 	if (rc == 0) {
 		*event = (struct stream_event){ .kind = STREAM_FINISHED };
 		event->wire_bytes = stream->wire_bytes;
+		event->memory_bytes = stream->memory_bytes;
 		describe_end(stream, event->message, sizeof(event->message));
 	}
 	stream->wire_bytes = event->wire_bytes;
+	stream->memory_bytes = event->memory_bytes;
 	stream->finished = event->kind == STREAM_FINISHED;
 	return 0;
 }
@@ -255,7 +323,9 @@ int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool c
 			       "look at the connection and at the load of both hosts");
 	if (fds[0].revents)
 		return take_event(stream, event, err);
-	*event = (struct stream_event){ .kind = STREAM_PEER, .wire_bytes = stream->wire_bytes };
+	*event = (struct stream_event){ .kind = STREAM_PEER,
+					.wire_bytes = stream->wire_bytes,
+					.memory_bytes = stream->memory_bytes };
 	return 0;
 }
 

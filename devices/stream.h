@@ -17,12 +17,12 @@
 struct stream;
 
 /*
- * Starts `program` saving the domain `domid`, live, into `memory_fd`. The descriptor is taken
- * over, also on failure: the child holds it alone, so that the peer sees the child's end. Does not
- * wait for the child. -errno with `err` naming the program when it cannot be started.
+ * Starts `program` saving the domain `domid`, live, over `path`. The descriptors are taken over,
+ * also on failure: the child holds them alone, so that the peer sees the child's end. Does not wait
+ * for the child. -errno with `err` naming the program when it cannot be started.
  */
 int stream_begin_save(const struct clock *clock, const char *program, uint32_t domid,
-		      int memory_fd, struct stream **stream, struct err *err);
+		      const struct memory_path *path, struct stream **stream, struct err *err);
 /*
  * The same for restoring into the new, paused domain `domid`. `store_port`, `console_port`: its
  * event channels for xenstored and xenconsoled; `pages_max`: the most 4 KiB pages it may have,
@@ -30,7 +30,10 @@ int stream_begin_save(const struct clock *clock, const char *program, uint32_t d
  */
 int stream_begin_restore(const struct clock *clock, const char *program, uint32_t domid,
 			 uint32_t store_port, uint32_t console_port, uint64_t pages_max,
-			 int memory_fd, struct stream **stream, struct err *err);
+			 const struct memory_path *path, struct stream **stream, struct err *err);
+
+/* Closes the connections of a path that nobody has taken over. */
+void memory_path_close(const struct memory_path *path);
 
 /*
  * Waits until the child says something, until `peer_fd` (-1: do not look) is readable, or until

@@ -2,12 +2,14 @@
 /*
  * xenferry-stream: saves or restores one domain's memory and state with libxenguest.
  *
- *   xenferry-stream save DOMID
- *   xenferry-stream restore DOMID STORE_PORT CONSOLE_PORT PAGES_MAX
+ *   xenferry-stream save DOMID [CHANNELS COMPRESS VERIFY]
+ *   xenferry-stream restore DOMID STORE_PORT CONSOLE_PORT PAGES_MAX [CHANNELS COMPRESS VERIFY]
  *
  * Started by xenferry-worker with two descriptors more than usual: 3 is the worker's (see
- * stream_proto.h), 4 the connection that the library writes to or reads from. The order of things:
- * main, prepare_saver or prepare_restorer, save or restore, the library's callbacks, finish.
+ * stream_proto.h), 4 the connection that the library writes to or reads from; or, with the last
+ * three numbers, the first of the connections that the filter's frames go over. The order of
+ * things: main, start_filter, prepare_saver or prepare_restorer, save or restore, the library's
+ * callbacks, finish.
  *
  * A saver ends in good order only: log-dirty mode is on while it runs, and the library alone turns
  * it off. So a request to stop, or the worker's death, breaks the connection under the library,
@@ -32,9 +34,14 @@
 #include <xen/version.h>
 
 #include "clock.h"
+#include "libxc_stream.h"
 #include "log.h"
 #include "pacer.h"
+#include "stream_arguments.h"
+#include "stream_filter.h"
 #include "stream_meter.h"
+#include "stream_verify.h"
+#include "stream_words.h"
 
 #define XEN_MAJOR 4 /* the libraries' interface to the hypervisor is that of one version */
 #define XEN_MINOR 17
@@ -47,7 +54,9 @@
  */
 #define BITMAP_COPIES 4
 #define RESTORER_BASE_BYTES (512ull * 1024 * 1024)
-#define PAGES_MAX (1ull << 40)
+
+/* How far beyond its count of pages a guest's highest may lie: the holes of its address space. */
+#define HOLES_PAGES (2ull << 20)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -74,63 +83,26 @@ struct child {
 	uint32_t domid;
 	struct stream_limit limit;
 	struct pacer pacer;
+	struct stream_filter *filter; /* NULL: the library has the connection itself */
 	bool suspended;
 	uint32_t iteration;
 	uint64_t next_progress_us;
-	bool concluded; /* the reason is known: what the library adds to it is left out */
-	char words[sizeof(((struct stream_event *)NULL)->message)]; /* why it failed */
-};
-
-struct arguments {
-	uint32_t domid, store_port, console_port;
-	uint64_t pages_max;
+	struct stream_words words; /* why it failed */
 };
 
 /* One of the two programs in this one. */
 struct side {
-	const char *verb;
-	int numbers; /* arguments after the verb */
 	bool sending;
 	int death_signal; /* what the worker's death sends us */
-	int (*prepare)(const struct arguments *arguments);
-	int (*run)(struct child *child, xc_interface *xch, const struct arguments *arguments,
+	int (*prepare)(const struct stream_arguments *arguments);
+	int (*run)(struct child *child, xc_interface *xch, const struct stream_arguments *arguments,
 		   struct stream_event *result);
 };
 
 static volatile sig_atomic_t stopping;
 static int dead_fd = -1; /* fails every write */
 
-/* ---- words ---- */
-
-static void add_words(struct child *child, const char *text)
-{
-	size_t used = strlen(child->words);
-
-	if (child->concluded)
-		return;
-	snprintf(child->words + used, sizeof(child->words) - used, "%s%s", used ? "; " : "", text);
-}
-
-/* The last word, where we know the reason and the library is to fail for it. */
-static void conclude(struct child *child, const char *text)
-{
-	add_words(child, text);
-	child->concluded = true;
-}
-
-/* Takes out what the library appends to every message, whether it means something or not. */
-static void drop_noise(char *text)
-{
-	static const char *const noise[] = { ": Internal error", " (0 = Success)" };
-
-	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++) {
-		size_t length = strlen(noise[i]);
-		char *found = strstr(text, noise[i]);
-
-		if (found)
-			memmove(found, found + length, strlen(found + length) + 1);
-	}
-}
+/* ---- what the library says ---- */
 
 /* The library's errors become the reason of the failure; its warnings go to the log. */
 static void on_message(xentoollog_logger *logger, xentoollog_level level, int errno_value,
@@ -140,15 +112,31 @@ static void on_message(xentoollog_logger *logger, xentoollog_level level, int er
 	char text[512], whole[640];
 
 	vsnprintf(text, sizeof(text), format, args);
-	drop_noise(text);
+	stream_words_drop_noise(text);
 	if (errno_value > 0)
 		snprintf(whole, sizeof(whole), "%s: %s", text, strerror(errno_value));
 	else
 		snprintf(whole, sizeof(whole), "%s", text);
 	if (level >= XTL_ERROR)
-		add_words(child, whole);
+		stream_words_add(&child->words, whole);
 	else if (level == XTL_WARN)
 		log_warning("%s: %s", context ? context : "xen", whole);
+}
+
+/* How far the stream has come. */
+static void fill_counts(struct child *child, struct stream_event *event)
+{
+	const struct filter_counters *counters = child->filter ? child->filter->counters : NULL;
+
+	event->wire_bytes = stream_meter_bytes(&child->meter);
+	event->memory_bytes = event->wire_bytes;
+	if (!counters)
+		return;
+	event->zero_pages = atomic_load(&counters->zero_pages);
+	event->memory_bytes = (atomic_load(&counters->pages) - event->zero_pages) * PAGE_BYTES;
+	event->verified_pages = atomic_load(&counters->hashed_pages);
+	event->late_pages = atomic_load(&counters->late_pages);
+	event->verify_us = atomic_load(&counters->verify_us);
 }
 
 static void show_progress(struct child *child, unsigned long done, unsigned long total)
@@ -161,7 +149,7 @@ static void show_progress(struct child *child, unsigned long done, unsigned long
 	child->next_progress_us = now_us + PROGRESS_INTERVAL_US;
 	event.pages_done = done;
 	event.pages_total = total;
-	event.wire_bytes = stream_meter_bytes(&child->meter);
+	fill_counts(child, &event);
 	/* a worker that does not listen just now misses one; the copy does not wait for it */
 	(void)stream_send_event(STREAM_CONTROL_FD, &event, false);
 }
@@ -170,10 +158,14 @@ static void show_progress(struct child *child, unsigned long done, unsigned long
 static void obey(struct child *child, const struct stream_limit *limit)
 {
 	bool free = child->suspended && !limit->last_pass_too;
+	uint64_t bytes_per_s = free ? 0 : limit->bytes_per_s;
 
 	child->limit = *limit;
-	pacer_set(&child->pacer, free ? 0 : limit->bytes_per_s, clock_now_us(&clock_system),
-		  stream_meter_bytes(&child->meter));
+	if (child->filter)
+		atomic_store(&child->filter->counters->limit_bytes_per_s, bytes_per_s);
+	else
+		pacer_set(&child->pacer, bytes_per_s, clock_now_us(&clock_system),
+			  stream_meter_bytes(&child->meter));
 }
 
 /* Takes what the worker says of its own accord. False: it is gone, or we are to stop. */
@@ -236,7 +228,7 @@ static int ask(struct child *child, struct stream_event *question, int no)
 {
 	struct stream_word word = { .kind = STREAM_LIMIT };
 
-	question->wire_bytes = stream_meter_bytes(&child->meter);
+	fill_counts(child, question);
 	if (stopping || stream_send_event(STREAM_CONTROL_FD, question, true) < 0)
 		return no;
 	while (word.kind == STREAM_LIMIT) {
@@ -278,7 +270,7 @@ static int on_precopy_policy(struct precopy_stats stats, void *data)
 	answer = ask(child, &question, STREAM_ABORT);
 	if (answer == STREAM_CONTINUE || answer == STREAM_STOP)
 		return answer;
-	conclude(child, "the copy was called off");
+	stream_words_conclude(&child->words, "the copy was called off");
 	return STREAM_ABORT;
 }
 
@@ -294,7 +286,7 @@ static int on_suspend(void *data)
 		obey(child, &child->limit);
 		return 1;
 	}
-	conclude(child, "the guest was not suspended");
+	stream_words_conclude(&child->words, "the guest was not suspended");
 	return 0;
 }
 
@@ -310,16 +302,19 @@ static int on_switch_qemu_logdirty(uint32_t domid, unsigned int enable, void *da
 /* Before any memory. Without MSRs the sender had none to send; without CPUID it is too old. */
 static int on_static_data_done(unsigned int missing, void *data)
 {
+	struct child *child = data;
+
 	if (!(missing & XGR_SDD_MISSING_CPUID))
 		return 0;
-	conclude(data, "the stream says nothing of the guest's CPU: "
-		       "its sender is older than Xen 4.14, upgrade that host first");
+	stream_words_conclude(&child->words,
+			      "the stream says nothing of the guest's CPU: "
+			      "its sender is older than Xen 4.14, upgrade that host first");
 	return -1;
 }
 
 /* ---- the two sides ---- */
 
-static int save(struct child *child, xc_interface *xch, const struct arguments *arguments,
+static int save(struct child *child, xc_interface *xch, const struct stream_arguments *arguments,
 		struct stream_event *result)
 {
 	struct save_callbacks callbacks = {
@@ -329,12 +324,15 @@ static int save(struct child *child, xc_interface *xch, const struct arguments *
 		.data = child,
 	};
 
+	/* debugging is what it calls sending all pages a second time, for the filter to compare */
+	uint32_t flags = XCFLAGS_LIVE | (arguments->verify ? XCFLAGS_DEBUG : 0);
+
 	(void)result;
-	return xc_domain_save(xch, STREAM_MEMORY_FD, arguments->domid, XCFLAGS_LIVE, &callbacks,
+	return xc_domain_save(xch, STREAM_MEMORY_FD, arguments->domid, flags, &callbacks,
 			      XC_STREAM_PLAIN, -1);
 }
 
-static int restore(struct child *child, xc_interface *xch, const struct arguments *arguments,
+static int restore(struct child *child, xc_interface *xch, const struct stream_arguments *arguments,
 		   struct stream_event *result)
 {
 	struct restore_callbacks callbacks = {
@@ -369,7 +367,7 @@ static void break_connection(int signal_number)
 	errno = saved_errno;
 }
 
-static int prepare_saver(const struct arguments *arguments)
+static int prepare_saver(const struct stream_arguments *arguments)
 {
 	static const int stop_signals[] = { SIGTERM, SIGINT, SIGHUP };
 	struct sigaction action = { .sa_handler = break_connection }; /* no SA_RESTART */
@@ -385,7 +383,7 @@ static int prepare_saver(const struct arguments *arguments)
 }
 
 /* What comes in the stream may make the library ask for any amount of memory, or crash it. */
-static int prepare_restorer(const struct arguments *arguments)
+static int prepare_restorer(const struct stream_arguments *arguments)
 {
 	rlim_t bytes = RESTORER_BASE_BYTES + arguments->pages_max / 8 * BITMAP_COPIES;
 	const struct rlimit memory = { bytes, bytes }, no_core = { 0, 0 };
@@ -395,38 +393,69 @@ static int prepare_restorer(const struct arguments *arguments)
 	return setrlimit(RLIMIT_CORE, &no_core) < 0 ? -errno : 0;
 }
 
-static const struct side sides[] = {
-	{ "save", 1, true, SIGTERM, prepare_saver, save },
-	{ "restore", 4, false, SIGKILL, prepare_restorer, restore },
-};
+static const struct side saver = { true, SIGTERM, prepare_saver, save };
+static const struct side restorer = { false, SIGKILL, prepare_restorer, restore };
+
+/* ---- the filter ---- */
+
+/* Before the hypervisor is opened, of which the filter has no need. */
+static int start_filter(struct child *child, const struct stream_arguments *arguments,
+			struct stream_filter *filter)
+{
+	const struct stream_filter_setup setup = {
+		.sending = child->side->sending,
+		.channels = arguments->channels,
+		.options = { arguments->compress, arguments->verify },
+		.pfn_limit = arguments->pages_max + HOLES_PAGES,
+	};
+	struct err err;
+
+	if (stream_filter_begin(filter, &setup, &err) < 0) {
+		stream_words_conclude(&child->words, err.message);
+		return -EIO;
+	}
+	child->filter = filter;
+	stream_meter_follow(&child->meter, &filter->counters->wire_bytes);
+	return 0;
+}
+
+/* The restored pages are compared with what the source said of them. */
+static int verify(struct child *child, const struct stream_event *result, struct err *err)
+{
+	const struct stream_verify verify = { child->domid, child->filter->expected_fd,
+					      result->store_pfn, result->console_pfn };
+	uint64_t begun_us = clock_now_us(&clock_system), pages = 0;
+	int rc = stream_verify(&child->logger, &verify, &pages, err);
+
+	if (rc == 0)
+		log_info("%llu pages are as they were at the source; to see that took %llu ms",
+			 (unsigned long long)pages,
+			 (unsigned long long)(clock_now_us(&clock_system) - begun_us) / 1000);
+	return rc;
+}
+
+/* The library has returned `r`. Returns whether all is well, with the filter too. */
+static bool finish_filter(struct child *child, int r, const struct stream_event *result)
+{
+	struct err err;
+	bool ok = r == 0;
+
+	if (!child->filter)
+		return ok;
+	if (!ok && !child->words.concluded && stream_filter_failed(child->filter, &err)) {
+		child->words.text[0] = '\0'; /* the library only saw the filter go */
+		stream_words_conclude(&child->words, err.message);
+	}
+	if (ok && stream_filter_finish(child->filter, &err) < 0)
+		ok = false;
+	if (ok && child->filter->expected_fd >= 0 && verify(child, result, &err) < 0)
+		ok = false;
+	if (r == 0 && !ok)
+		stream_words_conclude(&child->words, err.message);
+	return ok;
+}
 
 /* ---- the program ---- */
-
-static bool parse_number(const char *text, uint64_t max, uint64_t *number)
-{
-	char *end;
-
-	errno = 0;
-	*number = strtoull(text, &end, 10);
-	return errno == 0 && *text >= '0' && *text <= '9' && !*end && *number <= max;
-}
-
-/* The side that the command line names, with its numbers; NULL when it names none. */
-static const struct side *parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-	uint64_t numbers[4] = { 0 };
-	const struct side *side = NULL;
-
-	for (size_t i = 0; argc > 1 && i < sizeof(sides) / sizeof(sides[0]); i++)
-		if (strcmp(argv[1], sides[i].verb) == 0 && argc == 2 + sides[i].numbers)
-			side = &sides[i];
-	for (int i = 0; side && i < side->numbers; i++)
-		if (!parse_number(argv[2 + i], i < 3 ? UINT32_MAX : PAGES_MAX, &numbers[i]))
-			side = NULL;
-	*arguments = (struct arguments){ (uint32_t)numbers[0], (uint32_t)numbers[1],
-					 (uint32_t)numbers[2], numbers[3] };
-	return side;
-}
 
 /* From here on the worker's death is a signal; one that came before closed the socket. */
 static bool worker_lives(const struct side *side)
@@ -454,7 +483,8 @@ static xc_interface *open_xen(struct child *child)
 	int version;
 
 	if (!xch) {
-		add_words(child, "cannot reach the hypervisor: is this a Xen dom0, are we root?");
+		stream_words_add(&child->words, "cannot reach the hypervisor: is this a Xen dom0, "
+						"are we root?");
 		return NULL;
 	}
 	version = xc_version(xch, XENVER_version, NULL);
@@ -467,7 +497,7 @@ static xc_interface *open_xen(struct child *child)
 			 "this host runs Xen %d.%d and xenferry-stream was built for Xen %d.%d: "
 			 "install the xenferry that belongs to this host's Xen",
 			 version >> 16, version & 0xffff, XEN_MAJOR, XEN_MINOR);
-	add_words(child, text);
+	stream_words_add(&child->words, text);
 	xc_interface_close(xch);
 	return NULL;
 }
@@ -477,11 +507,11 @@ static int finish(struct child *child, struct stream_event *result)
 {
 	int rc;
 
-	if (!result->ok && !*child->words)
-		add_words(child, "libxenguest gave no reason");
-	result->wire_bytes = stream_meter_bytes(&child->meter);
+	if (!result->ok && !*child->words.text)
+		stream_words_add(&child->words, "libxenguest gave no reason");
+	fill_counts(child, result);
 	if (!result->ok)
-		memcpy(result->message, child->words, sizeof(result->message));
+		memcpy(result->message, child->words.text, sizeof(result->message));
 	do
 		rc = stream_send_event(STREAM_CONTROL_FD, result, true);
 	while (rc == -EINTR);
@@ -501,23 +531,28 @@ static void await_dismissal(void)
 		continue;
 }
 
-static int run(struct child *child, const struct side *side, const struct arguments *arguments)
+static int run(struct child *child, const struct side *side,
+	       const struct stream_arguments *arguments)
 {
 	struct stream_event result = { .kind = STREAM_FINISHED };
 	xc_interface *xch = NULL;
-	int rc = side->prepare(arguments);
+	struct stream_filter filter;
+	int rc = arguments->filtered ? start_filter(child, arguments, &filter) : 0;
 
+	if (rc == 0)
+		rc = side->prepare(arguments);
 	if (rc == 0)
 		rc = make_blocking(STREAM_MEMORY_FD);
 	if (rc == 0)
 		xch = open_xen(child);
 	else
-		add_words(child, strerror(-rc));
+		stream_words_add(&child->words, strerror(-rc));
 	/* errno says nothing reliable after either side's call: the words do */
 	child->xch = xch;
 	child->domid = arguments->domid;
 	if (xch)
-		result.ok = side->run(child, xch, arguments, &result) == 0;
+		result.ok = finish_filter(child, side->run(child, xch, arguments, &result),
+					  &result);
 	rc = finish(child, &result);
 	if (result.ok)
 		await_dismissal();
@@ -531,15 +566,15 @@ int main(int argc, char **argv)
 	struct child child = {
 		.logger = { on_message, on_progress, on_destroy },
 	};
-	struct arguments arguments;
-	const struct side *side = parse_arguments(argc, argv, &arguments);
+	struct stream_arguments arguments;
+	const struct side *side;
 
 	log_init("xenferry-stream", false);
-	if (!side) {
-		log_error("usage: xenferry-stream save DOMID | "
-			  "restore DOMID STORE_PORT CONSOLE_PORT PAGES_MAX");
+	if (!stream_arguments_parse(argc, argv, &arguments)) {
+		log_error("usage: %s", STREAM_USAGE);
 		return 2;
 	}
+	side = arguments.saving ? &saver : &restorer;
 	if (!worker_lives(side)) {
 		log_error("nobody listens: it is xenferry-worker that starts this program");
 		return EXIT_FAILURE;

@@ -62,8 +62,11 @@ static bool read_process(const struct stream_meter *meter, uint64_t *bytes)
 static uint64_t read_count(const struct stream_meter *meter)
 {
 	uint64_t bytes = 0;
-	bool known = meter->tcp ? read_tcp(meter, &bytes) : read_process(meter, &bytes);
+	bool known;
 
+	if (meter->counted)
+		return atomic_load(meter->counted);
+	known = meter->tcp ? read_tcp(meter, &bytes) : read_process(meter, &bytes);
 	return known ? bytes : 0;
 }
 
@@ -74,6 +77,11 @@ void stream_meter_init(struct stream_meter *meter, int fd, bool sending)
 	*meter = (struct stream_meter){ .fd = fd, .sending = sending };
 	meter->tcp = read_tcp(meter, &ignored);
 	meter->begun_bytes = read_count(meter);
+}
+
+void stream_meter_follow(struct stream_meter *meter, const _Atomic uint64_t *counted)
+{
+	*meter = (struct stream_meter){ .fd = -1, .counted = counted };
 }
 
 uint64_t stream_meter_bytes(struct stream_meter *meter)

@@ -12,7 +12,8 @@ struct event_packet {
 	uint32_t iteration, sent, ok, unused;
 	int64_t dirty_pages;
 	uint64_t pages_done, pages_total;
-	uint64_t wire_bytes;
+	uint64_t wire_bytes, memory_bytes, zero_pages;
+	uint64_t verified_pages, late_pages, verify_us;
 	uint64_t store_pfn, console_pfn;
 	char message[sizeof(((struct stream_event *)NULL)->message)];
 };
@@ -66,6 +67,11 @@ int stream_send_event(int fd, const struct stream_event *event, bool wait)
 		.pages_done = event->pages_done,
 		.pages_total = event->pages_total,
 		.wire_bytes = event->wire_bytes,
+		.memory_bytes = event->memory_bytes,
+		.zero_pages = event->zero_pages,
+		.verified_pages = event->verified_pages,
+		.late_pages = event->late_pages,
+		.verify_us = event->verify_us,
 		.store_pfn = event->store_pfn,
 		.console_pfn = event->console_pfn,
 	};
@@ -101,6 +107,11 @@ int stream_receive_event(int fd, struct stream_event *event)
 		.pages_done = packet.pages_done,
 		.pages_total = packet.pages_total,
 		.wire_bytes = packet.wire_bytes,
+		.memory_bytes = packet.memory_bytes,
+		.zero_pages = packet.zero_pages,
+		.verified_pages = packet.verified_pages,
+		.late_pages = packet.late_pages,
+		.verify_us = packet.verify_us,
 		.store_pfn = packet.store_pfn,
 		.console_pfn = packet.console_pfn,
 	};

@@ -13,7 +13,7 @@
 
 #include "host.h"
 
-#define STREAM_PROTO_VERSION 2
+#define STREAM_PROTO_VERSION 3
 
 /* The descriptors that xenferry-stream finds open, beside 0, 1 and 2. */
 #define STREAM_CONTROL_FD 3

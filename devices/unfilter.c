@@ -295,9 +295,10 @@ static int take_hashes(struct unfilter *unfilter, const struct frame *frame,
 static int take_end(struct unfilter *unfilter, const struct frame *frame, const uint8_t *payload,
 		    struct err *err)
 {
-	(void)payload;
 	if (!unfilter->stream.ended || unfilter->stream.body_left > 0 || frame->size > 0)
 		return out_of_place(frame, err);
+	if (frame_checksum(frame, payload, 0) != frame->checksum)
+		return damaged(frame, err);
 	unfilter->ended = true;
 	return 1;
 }

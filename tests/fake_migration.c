@@ -105,19 +105,19 @@ static int host_plug(struct host *host, const struct description *guest, unsigne
 	return enter(CONTAINER(host, host), err, "plug %u%s", kinds, in_turn ? " in turn" : "");
 }
 
-static int host_restore_begin(struct host *host, const struct description *guest, int fd,
-			      struct err *err)
+static int host_restore_begin(struct host *host, const struct description *guest,
+			      const struct memory_path *path, struct err *err)
 {
 	(void)guest;
-	(void)fd;
+	(void)path;
 	return enter(CONTAINER(host, host), err, "restore_begin");
 }
 
-static int host_save_begin(struct host *host, const struct description *guest, int fd,
-			   struct err *err)
+static int host_save_begin(struct host *host, const struct description *guest,
+			   const struct memory_path *path, struct err *err)
 {
 	(void)guest;
-	(void)fd;
+	(void)path;
 	return enter(CONTAINER(host, host), err, "save_begin");
 }
 

@@ -36,4 +36,13 @@ check 'it moved each time' says 1 "\"moves\": $(($(wc -w <<<"${plans//,/ }") * 2
 check 'a migration has its record' exits 0 '"status":"completed".*"SP5"' \
 	ferry A vm-migrate vm=g1 host=B live=true --json
 check 'the guest is well after that' is_well 1 B 1 2
+
+check 'filtered, over three channels, compared at the end' \
+	exits 0 '"verified_pages":[1-9]' \
+	ferry B vm-migrate vm=g1 host=A live=true compress=auto channels=3 verify=true --json
+check 'the guest is well after that, too' is_well 1 A 1 2
+check 'an unknown compressor is refused' exits 2 'none, lz4, zstd or auto' \
+	ferry A vm-migrate vm=g1 host=B live=true compress=gzip
+check 'seventeen channels are refused' exits 2 'channels are 0 to 16' \
+	ferry A vm-migrate vm=g1 host=B live=true channels=17
 finish

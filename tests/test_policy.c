@@ -34,7 +34,7 @@ static enum stream_decision ask(struct policy *policy, uint32_t iteration, bool 
 		.iteration = iteration,
 		.sent = sent,
 		.dirty_pages = sent ? -1 : dirty_pages,
-		.wire_bytes = wire_bytes,
+		.memory_bytes = wire_bytes,
 	};
 
 	return policy_decide(policy, &event, now_ms * 1000, err);

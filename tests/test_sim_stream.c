@@ -17,6 +17,7 @@
 #include <xenctrl.h>
 #include <xen/hvm/params.h>
 
+#include "codec_choice.h"
 #include "sim_place.h"
 
 #define MACHINE_PAGES 20000
@@ -33,6 +34,7 @@ struct scene {
 	struct sim_memory *memory; /* the source's */
 	uint32_t *ram;
 	uint32_t writes;
+	struct memory_path source_path, target_path; /* zero: the library's own stream */
 	struct stream *saver, *restorer;
 	struct stream_event event;
 	struct err err;
@@ -131,31 +133,57 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void begin_save(struct scene *scene, int memory_fd)
+/* `channels` connections between the two. */
+static void connect_paths(struct scene *scene, size_t channels)
+{
+	for (size_t i = 0; i < channels; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		scene->source_path.fds[i] = pair[0];
+		scene->target_path.fds[i] = pair[1];
+	}
+	scene->source_path.count = scene->target_path.count = channels;
+}
+
+static void begin_save(struct scene *scene)
 {
 	char program[PATH_MAX];
 
 	sim_place_enter(&scene->source);
 	assert_int_equal(stream_begin_save(&clock_system,
 					   sim_place_built("devices/xenferry-stream", program),
-					   scene->source_domid, memory_fd, &scene->saver,
-					   &scene->err), 0);
+					   scene->source_domid, &scene->source_path,
+					   &scene->saver, &scene->err), 0);
+	sim_place_leave();
+}
+
+static void begin_over(struct scene *scene, size_t channels)
+{
+	char program[PATH_MAX];
+
+	connect_paths(scene, channels);
+	begin_save(scene);
+	sim_place_enter(&scene->target);
+	assert_int_equal(stream_begin_restore(&clock_system,
+					      sim_place_built("devices/xenferry-stream", program),
+					      scene->target_domid, 1, 2, PAGES_MAX,
+					      &scene->target_path, &scene->restorer, &scene->err),
+			 0);
 	sim_place_leave();
 }
 
 static void begin(struct scene *scene)
 {
-	char program[PATH_MAX];
-	int pair[2];
+	begin_over(scene, 1);
+}
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	begin_save(scene, pair[0]);
-	sim_place_enter(&scene->target);
-	assert_int_equal(stream_begin_restore(&clock_system,
-					      sim_place_built("devices/xenferry-stream", program),
-					      scene->target_domid, 1, 2, PAGES_MAX, pair[1],
-					      &scene->restorer, &scene->err), 0);
-	sim_place_leave();
+static void begin_filtered(struct scene *scene, size_t channels, unsigned compress, bool verify)
+{
+	scene->source_path.filtered = scene->target_path.filtered = true;
+	scene->source_path.compress = scene->target_path.compress = compress;
+	scene->source_path.verify = scene->target_path.verify = verify;
+	begin_over(scene, channels);
 }
 
 /* ---- the worker ---- */
@@ -378,16 +406,116 @@ static void a_target_that_may_not_have_the_memory_fails_in_words(void **state)
 static void a_domain_that_is_not_there_is_no_success(void **state)
 {
 	struct scene *scene = *state;
-	int pair[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	connect_paths(scene, 1);
 	scene->source_domid = 4711;
-	begin_save(scene, pair[0]);
+	begin_save(scene);
 	next(scene, scene->saver);
 
 	assert_int_equal(scene->event.kind, STREAM_FINISHED);
 	assert_false(scene->event.ok);
-	close(pair[1]);
+	close(scene->target_path.fds[0]);
+}
+
+/* ---- filtered ---- */
+
+static void copy_and_arrive(struct scene *scene)
+{
+	copy(scene);
+	assert_string_equal(scene->event.message, "");
+	assert_true(scene->event.ok);
+}
+
+static void the_filter_moves_a_guest_page_for_page(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t sent_bytes;
+
+	await_guest(scene, PAGES_MAX);
+	begin_filtered(scene, 3, COMPRESS_AUTO, false);
+	copy_and_arrive(scene);
+	sent_bytes = scene->event.wire_bytes;
+	assert_in_range(scene->event.zero_pages, RAM_PAGES / 2 - 200, RAM_PAGES / 2 + 200);
+	assert_in_range(sent_bytes, 1, RAM_PAGES * SIM_PAGE_BYTES / 4);
+	next(scene, scene->restorer);
+	assert_string_equal(scene->event.message, "");
+	assert_true(scene->event.ok);
+	assert_int_equal(scene->event.store_pfn, SIM_STORE_GFN);
+	assert_int_equal(scene->event.wire_bytes, sent_bytes);
+	assert_same_memory(scene);
+}
+
+static void memory_is_compared_at_the_end(void **state)
+{
+	struct scene *scene = *state;
+
+	await_guest(scene, PAGES_MAX);
+	begin_filtered(scene, 1, CODEC_NONE, true);
+	copy_and_arrive(scene);
+	assert_in_range(scene->event.verified_pages, RAM_PAGES, PAGES_MAX);
+	assert_int_equal(scene->event.late_pages, 0);
+	assert_in_range(scene->event.verify_us, 1, 60000000);
+	next(scene, scene->restorer);
+	assert_string_equal(scene->event.message, "");
+	assert_true(scene->event.ok);
+	assert_same_memory(scene);
+}
+
+static void a_filtered_copy_that_is_called_off_ends_at_both_ends(void **state)
+{
+	struct scene *scene = *state;
+
+	await_guest(scene, PAGES_MAX);
+	begin_filtered(scene, 2, CODEC_LZ4, false);
+	next(scene, scene->saver);
+	answer(scene, STREAM_ABORT);
+	next(scene, scene->saver);
+	assert_false(scene->event.ok);
+	assert_string_equal(scene->event.message, "the copy was called off");
+	assert_int_equal(sim_logdirty_enable(scene->source.host, scene->source_domid), 0);
+	next(scene, scene->restorer);
+	assert_false(scene->event.ok);
+	assert_non_null(strstr(scene->event.message, "ends early"));
+}
+
+static void a_connection_that_breaks_is_the_reason_at_the_source(void **state)
+{
+	struct scene *scene = *state;
+
+	connect_paths(scene, 1);
+	close(scene->target_path.fds[0]);
+	scene->source_path.filtered = true;
+	begin_save(scene);
+	do {
+		next(scene, scene->saver);
+		if (scene->event.kind == STREAM_ITERATION)
+			answer(scene, STREAM_CONTINUE);
+	} while (scene->event.kind != STREAM_FINISHED);
+	assert_false(scene->event.ok);
+	assert_non_null(strstr(scene->event.message, "channel 1 of 1"));
+	assert_int_equal(sim_logdirty_enable(scene->source.host, scene->source_domid), 0);
+}
+
+static void what_is_no_frame_never_reaches_the_target_s_library(void **state)
+{
+	struct scene *scene = *state;
+	char program[PATH_MAX], noise[100] = "no frame at all";
+
+	await_guest(scene, PAGES_MAX);
+	connect_paths(scene, 1);
+	scene->target_path.filtered = true;
+	assert_int_equal(write(scene->source_path.fds[0], noise, sizeof(noise)), sizeof(noise));
+	sim_place_enter(&scene->target);
+	assert_int_equal(stream_begin_restore(&clock_system,
+					      sim_place_built("devices/xenferry-stream", program),
+					      scene->target_domid, 1, 2, PAGES_MAX,
+					      &scene->target_path, &scene->restorer, &scene->err),
+			 0);
+	sim_place_leave();
+	next(scene, scene->restorer);
+	assert_false(scene->event.ok);
+	assert_string_equal(scene->event.message, "this is no frame of a filtered stream");
+	close(scene->source_path.fds[0]);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -403,6 +531,11 @@ int main(void)
 		TEST(a_guest_that_did_not_suspend_is_not_moved),
 		TEST(a_target_that_may_not_have_the_memory_fails_in_words),
 		TEST(a_domain_that_is_not_there_is_no_success),
+		TEST(the_filter_moves_a_guest_page_for_page),
+		TEST(memory_is_compared_at_the_end),
+		TEST(a_filtered_copy_that_is_called_off_ends_at_both_ends),
+		TEST(a_connection_that_breaks_is_the_reason_at_the_source),
+		TEST(what_is_no_frame_never_reaches_the_target_s_library),
 	};
 
 	return cmocka_run_group_tests_name("sim_stream", tests, NULL, NULL);

@@ -29,34 +29,34 @@ struct scene {
 	struct err err;
 };
 
-static void connect_memory(struct scene *scene, int *memory)
+static void connect_memory(struct scene *scene, struct memory_path *path)
 {
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	*memory = pair[0];
+	*path = (struct memory_path){ .fds = { pair[0] }, .count = 1 };
 	scene->peer = pair[1];
 }
 
 static void begin_save(struct scene *scene, const char *play)
 {
-	int memory;
+	struct memory_path path;
 
 	*scene = (struct scene){ 0 };
-	connect_memory(scene, &memory);
+	connect_memory(scene, &path);
 	assert_int_equal(setenv("FAKE_STREAM", play, 1), 0);
-	assert_int_equal(stream_begin_save(&clock_system, fake_program, 7, memory, &scene->stream,
+	assert_int_equal(stream_begin_save(&clock_system, fake_program, 7, &path, &scene->stream,
 					   &scene->err), 0);
 }
 
 static void begin_restore(struct scene *scene, const char *play)
 {
-	int memory;
+	struct memory_path path;
 
 	*scene = (struct scene){ 0 };
-	connect_memory(scene, &memory);
+	connect_memory(scene, &path);
 	assert_int_equal(setenv("FAKE_STREAM", play, 1), 0);
-	assert_int_equal(stream_begin_restore(&clock_system, fake_program, 8, 3, 4, 65536, memory,
+	assert_int_equal(stream_begin_restore(&clock_system, fake_program, 8, 3, 4, 65536, &path,
 					      &scene->stream, &scene->err), 0);
 }
 
@@ -311,12 +311,12 @@ static void a_cancel_ends_only_a_wait_that_allows_it(void **state)
 {
 	const struct clock cancelled = { &cancelled_ops };
 	struct scene scene = { 0 };
-	int memory;
+	struct memory_path path;
 
 	(void)state;
-	connect_memory(&scene, &memory);
+	connect_memory(&scene, &path);
 	assert_int_equal(setenv("FAKE_STREAM", "suspend", 1), 0);
-	assert_int_equal(stream_begin_save(&cancelled, fake_program, 7, memory, &scene.stream,
+	assert_int_equal(stream_begin_save(&cancelled, fake_program, 7, &path, &scene.stream,
 					   &scene.err), 0);
 
 	assert_int_equal(stream_next(scene.stream, -1, clock_after_ms(&clock_system, SOON_MS), true,
@@ -374,13 +374,13 @@ static void another_version_is_refused_in_words(void **state)
 static void a_program_that_is_missing_is_named_and_the_connection_closed(void **state)
 {
 	struct scene scene = { 0 };
-	int memory;
+	struct memory_path path;
 	char byte;
 
 	(void)state;
-	connect_memory(&scene, &memory);
+	connect_memory(&scene, &path);
 
-	assert_int_equal(stream_begin_save(&clock_system, "/nowhere/xenferry-stream", 7, memory,
+	assert_int_equal(stream_begin_save(&clock_system, "/nowhere/xenferry-stream", 7, &path,
 					   &scene.stream, &scene.err), -ENOENT);
 	assert_null(scene.stream);
 	assert_non_null(strstr(scene.err.message, "/nowhere/xenferry-stream"));

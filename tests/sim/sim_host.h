@@ -20,7 +20,7 @@ struct sim_stream {
 };
 
 /* The connection between the two children. */
-struct memory_path {
+struct memory_line {
 	uint64_t opened_us; /* NEVER_US: not */
 	uint64_t cut_us;    /* from when on a child that is not done fails */
 	uint64_t whole_us;  /* when the restoring child has all of the image */
@@ -58,10 +58,10 @@ void sim_host_reset(struct sim_host *host, uint64_t down_until_us);
 
 /* sim_stream.c: the part of the table that is the child's. */
 struct process;
-int sim_restore_begin(struct host *host, const struct description *guest, int memory_fd,
-		      struct err *err);
-int sim_save_begin(struct host *host, const struct description *guest, int memory_fd,
-		   struct err *err);
+int sim_restore_begin(struct host *host, const struct description *guest,
+		      const struct memory_path *path, struct err *err);
+int sim_save_begin(struct host *host, const struct description *guest,
+		   const struct memory_path *path, struct err *err);
 int sim_stream_next(struct host *host, int peer_fd, uint64_t deadline_us, bool cancellable,
 		    struct stream_event *event, struct err *err);
 int sim_stream_reply(struct host *host, int answer, struct err *err);

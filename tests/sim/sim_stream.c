@@ -53,17 +53,17 @@ static int begin_restore(struct sim_host *host, const struct description *guest,
 	return begin(host, false);
 }
 
-int sim_save_begin(struct host *host, const struct description *guest, int memory_fd,
-		   struct err *err)
+int sim_save_begin(struct host *host, const struct description *guest,
+		   const struct memory_path *path, struct err *err)
 {
-	(void)memory_fd;
+	(void)path;
 	return sim_call(host, guest, "begin to save", BEGIN_FAULTS, MS, 0, begin_save, err);
 }
 
-int sim_restore_begin(struct host *host, const struct description *guest, int memory_fd,
-		      struct err *err)
+int sim_restore_begin(struct host *host, const struct description *guest,
+		      const struct memory_path *path, struct err *err)
 {
-	(void)memory_fd;
+	(void)path;
 	return sim_call(host, guest, "begin to restore", BEGIN_FAULTS, MS, 0, begin_restore, err);
 }
 

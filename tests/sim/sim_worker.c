@@ -90,6 +90,7 @@ static void set_up(struct process *process)
 	m->side = process->side;
 	m->plan = process->world->plan;
 	m->settings = (struct migration_settings){
+		.memory = { .channels = 1 },
 		.vm = "g1", .downtime_limit_ms = 300, .drain_ms = 1000, .host_name = "A"
 	};
 	m->clock = &process->clock;

@@ -316,7 +316,7 @@ static void begin(struct world *world, struct chooser *chooser, const struct pla
 	world->stopped_us = world->standstill_us = 0;
 	world->sp3_said = world->abort_said = world->lost_with_host = false;
 	world->violation[0] = '\0';
-	world->memory = (struct memory_path){ NEVER_US, NEVER_US, NEVER_US };
+	world->memory = (struct memory_line){ NEVER_US, NEVER_US, NEVER_US };
 	line_init(&world->line);
 	for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
 		sim_host_init(&world->hosts[side], world, side);

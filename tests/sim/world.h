@@ -109,7 +109,7 @@ struct world {
 	struct sim_host hosts[2];
 	struct sim_journal journals[2];
 	struct line line;
-	struct memory_path memory;
+	struct memory_line memory;
 	uint64_t partition_until_us;
 
 	struct strike strikes[STRIKES_MAX];

@@ -39,7 +39,7 @@ const char *fuzz_folder(const char *name, const void *bytes, size_t size)
 	const char *path = fuzz_file(bytes, size);
 
 	if (!folder[0]) {
-		snprintf(folder, sizeof(folder), "/tmp/xenferry-fuzz.XX" "XXXX");
+		snprintf(folder, sizeof(folder), "/dev/shm/xenferry-fuzz.XX" "XXXX");
 		assert(mkdtemp(folder));
 		atexit(remove_folder);
 	}

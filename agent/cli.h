@@ -39,6 +39,7 @@ int cli_migration_timeline(const struct cli_args *args, struct err *err);
 /* cli_plan.c: no daemon is asked */
 int cli_plan_list(const struct cli_args *args, struct err *err);
 int cli_plan_show(const struct cli_args *args, struct err *err);
+int cli_plan_check(const struct cli_args *args, struct err *err);
 
 /* cli_certificates.c: no daemon is asked */
 int cli_pool_certificates(const struct cli_args *args, struct err *err);

@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* plan-list and plan-show: plans are data, so here is what they say of themselves. */
+/* plan-list, plan-show, plan-check: plans are data, so here is what they say of themselves. */
 #include "cli.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "cli_print.h"
+#include "config.h"
 #include "json.h"
 #include "plan.h"
+#include "plan_file.h"
 
 static const struct cli_field plan_fields[] = {
 	{ "name", "name", true },
 	{ "summary", "summary", true },
 	{ "after-failure", "after_failure", true },
+	{ NULL, NULL, false },
+};
+
+static const struct cli_field step_fields[] = {
+	{ "name", "name", true },
+	{ "summary", "summary", true },
+	{ "source", "source", true },
+	{ "target", "target", true },
 	{ NULL, NULL, false },
 };
 
@@ -53,24 +65,73 @@ static void put_plan(struct json_writer *writer, const struct plan *plan, bool w
 	json_object_end(writer);
 }
 
+/* An operator's own plans; one that is wrong is told of, and left out. */
+static void put_own_plans(struct json_writer *writer, const struct config *config)
+{
+	char *names[PLAN_FOLDER_MAX];
+	size_t count = plan_folder_names(config->plans_dir, names);
+
+	for (size_t i = 0; i < count; i++) {
+		struct plan plan;
+		struct err err;
+
+		if (plan_load(config->plans_dir, names[i], &plan, &err) == 0)
+			put_plan(writer, &plan, false);
+		else
+			fprintf(stderr, "xenferry: %s\n", err.message);
+		free(names[i]);
+	}
+}
+
+static void put_plans(struct json_writer *writer, const struct config *config)
+{
+	const struct plan *plan;
+
+	json_array_begin(writer);
+	for (size_t i = 0; (plan = plan_at(i)); i++)
+		put_plan(writer, plan, false);
+	put_own_plans(writer, config);
+	json_array_end(writer);
+}
+
+static void put_steps(struct json_writer *writer)
+{
+	const struct step *step;
+
+	json_array_begin(writer);
+	for (size_t i = 0; (step = plan_step_at(i)); i++) {
+		json_object_begin(writer);
+		json_put_string(writer, "name", step->name);
+		json_put_string(writer, "summary", step->summary);
+		json_put_boolean(writer, "source", step->run[SIDE_SOURCE] != NULL);
+		json_put_boolean(writer, "target", step->run[SIDE_TARGET] != NULL);
+		json_object_end(writer);
+	}
+	json_array_end(writer);
+}
+
 int cli_plan_list(const struct cli_args *args, struct err *err)
 {
+	bool steps = cli_boolean(args, "steps");
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
 	CLEANUP_JSON_VALUE struct json_value *list = NULL;
 	struct cli_columns columns;
-	const struct plan *plan;
+	struct config config;
 	const char *text;
 	size_t size;
-	int rc = cli_choose(plan_fields, cli_text(args, "params"), &columns, err);
+	int rc = cli_choose(steps ? step_fields : plan_fields, cli_text(args, "params"), &columns,
+			    err);
 
+	if (rc == 0)
+		rc = config_load(args->config, &config, err);
 	if (rc < 0)
 		return rc;
 	if (!writer)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
-	json_array_begin(writer);
-	for (size_t i = 0; (plan = plan_at(i)); i++)
-		put_plan(writer, plan, false);
-	json_array_end(writer);
+	if (steps)
+		put_steps(writer);
+	else
+		put_plans(writer, &config);
 	text = json_text(writer, &size);
 	list = json_parse(text, size, err);
 	if (!list)
@@ -126,14 +187,10 @@ static void print_plan(FILE *out, const struct plan *plan)
 				sync_meaning(plan->rows[row].sync));
 }
 
-int cli_plan_show(const struct cli_args *args, struct err *err)
+static int show(const struct cli_args *args, const struct plan *plan, struct err *err)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = NULL;
-	const struct plan *plan = plan_find(cli_text(args, "plan"));
 
-	if (!plan)
-		return err_set(err, ERR_USAGE, -ENOENT, "there is no plan '%s'; see plan-list",
-			       cli_text(args, "plan"));
 	if (!args->json) {
 		print_plan(stdout, plan);
 		return 0;
@@ -144,4 +201,28 @@ int cli_plan_show(const struct cli_args *args, struct err *err)
 	put_plan(writer, plan, true);
 	printf("%s\n", json_text(writer, NULL));
 	return 0;
+}
+
+int cli_plan_show(const struct cli_args *args, struct err *err)
+{
+	struct config config;
+	struct plan plan;
+	int rc = config_load(args->config, &config, err);
+
+	if (rc == 0)
+		rc = plan_load(config.plans_dir, cli_text(args, "plan"), &plan, err);
+	return rc == 0 ? show(args, &plan, err) : rc;
+}
+
+int cli_plan_check(const struct cli_args *args, struct err *err)
+{
+	struct plan plan;
+	int rc = plan_read_file(cli_text(args, "file"), &plan, err);
+
+	if (rc == 0)
+		rc = plan_check(&plan, err);
+	if (rc == 0 && plan_find(plan.name))
+		rc = err_set(err, ERR_USAGE, -EEXIST, "the name %s is a built-in plan's",
+			     plan.name);
+	return rc == 0 ? show(args, &plan, err) : rc;
 }

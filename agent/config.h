@@ -25,6 +25,7 @@ struct config {
 	char listen[64];                     /* [peer] listen: address for other agents */
 	uint16_t port;                       /* [peer] port */
 	bool tls;                            /* [peer] tls: on, off */
+	char plans_dir[CONFIG_PATH_MAX];     /* [agent] plans: an operator's own plans */
 	char certificate[CONFIG_PATH_MAX];   /* [peer] certificate: this host's */
 	char key[CONFIG_PATH_MAX];           /* [peer] key: its private key */
 	char ca[CONFIG_PATH_MAX];            /* [peer] ca: the pool's authority */

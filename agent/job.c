@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "json.h"
+#include "plan_file.h"
 #include "uuid.h"
 
 #define JOB_PATH_MAX (JOB_FOLDER_MAX + 32)
@@ -133,4 +134,25 @@ int job_read_note(const struct job *job, struct job_note *note, struct err *err)
 		 certificate ? certificate : address);
 	note->port = (uint16_t)json_get_integer(value, "port", 0);
 	return 0;
+}
+
+int job_write_plan(const struct job *job, const struct plan *plan, struct err *err)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(true);
+	const char *text;
+	size_t size;
+
+	if (!writer)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	plan_write(plan, writer);
+	text = json_text(writer, &size);
+	return job_write_file(job, "plan.json", text, size, err);
+}
+
+int job_read_plan(const struct job *job, struct plan *plan, struct err *err)
+{
+	char path[JOB_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/plan.json", job->folder);
+	return plan_read_file(path, plan, err);
 }

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "description.h"
 #include "err.h"
+#include "plan.h"
 #include "sync.h"
 #include "wire.h"
 
@@ -47,6 +48,10 @@ void job_fini(struct job *job); /* releases the lock; idempotent after job_find(
 
 int job_write_note(const struct job *job, const struct job_note *note, struct err *err);
 int job_read_note(const struct job *job, struct job_note *note, struct err *err);
+/* The plan that the job follows, in <folder>/plan.json: an operator's own may change meanwhile. */
+int job_write_plan(const struct job *job, const struct plan *plan, struct err *err);
+/* -ENOENT when an earlier version began the job: its journal names a built-in plan. */
+int job_read_plan(const struct job *job, struct plan *plan, struct err *err);
 /* Replaces <folder>/<name> by `text`, all at once. */
 int job_write_file(const struct job *job, const char *name, const char *text, size_t size,
 		   struct err *err);

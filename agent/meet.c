@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "memory.h"
+#include "plan_file.h"
+#include "plan_wire.h"
 #include "tlv.h"
 
 /* How long a side that has undone everything waits for the other to have done so, too. */
@@ -36,6 +38,7 @@ enum field {
 	FIELD_COMMIT = 11,      /* the same: when it made the commit durable; both with */
 	FIELD_SPAN_START_US = 3,
 	FIELD_SPAN_END_US = 4,
+	FIELD_PLAN_ROW = 20,    /* SP0: one row of the plan (plan_wire.c) */
 };
 
 typedef int say_fn(struct migration *m, struct tlv_writer *writer, struct err *err);
@@ -62,6 +65,7 @@ static int say_offer(struct migration *m, struct tlv_writer *writer, struct err 
 
 	(void)err;
 	tlv_put_string(writer, FIELD_PLAN | TLV_REQUIRED, m->plan->name);
+	plan_encode(m->plan, FIELD_PLAN_ROW, writer);
 	mark = tlv_begin(writer, FIELD_GUEST | TLV_REQUIRED);
 	description_encode(&m->guest, writer);
 	tlv_end(writer, mark);
@@ -104,6 +108,7 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 
 	switch (field->type) {
 	case FIELD_PLAN:
+	case FIELD_PLAN_ROW:
 		return 0; /* heard by meet_read_plan() */
 	case FIELD_GUEST:
 		return hear_guest(m, field, err);
@@ -465,16 +470,51 @@ int meet(struct migration *m, enum sync_point point, uint64_t deadline_us, struc
 	return rc;
 }
 
-int meet_read_plan(const struct message *offer, char *name, size_t size)
+static int read_plan_fields(const struct message *offer, struct plan *plan, struct err *err)
 {
 	struct tlv_reader reader;
 	struct tlv_field field;
+	int rc;
 
 	tlv_reader_init(&reader, offer->payload, offer->size);
-	while (tlv_next(&reader, &field) > 0)
+	while ((rc = tlv_next(&reader, &field)) > 0) {
+		rc = 0;
 		if (field.type == FIELD_PLAN)
-			return tlv_get_string(&field, name, size);
-	return -EBADMSG;
+			rc = tlv_get_string(&field, plan->name, sizeof(plan->name));
+		else if (field.type == FIELD_PLAN_ROW)
+			rc = plan_decode_row(&field, plan, err);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+int meet_read_plan(const struct message *offer, struct plan *plan, struct err *err)
+{
+	struct plan heard = { .name = "" };
+	int rc;
+
+	err_set(err, ERR_INCOMPATIBLE, -EPROTO, "the source's first word is no offer with a plan");
+	if (offer->type != WIRE_SYNC || offer->point != SYNC_SP0)
+		return -EPROTO;
+	rc = read_plan_fields(offer, &heard, err);
+	if (rc < 0)
+		return rc;
+	if (!plan_name_is_valid(heard.name))
+		return -EPROTO;
+	if (plan_count(&heard) == 0) { /* of a source that says no more than a name */
+		if (!plan_find(heard.name))
+			return err_set(err, ERR_INCOMPATIBLE, -EINVAL,
+				       "this host does not know the plan '%s'", heard.name);
+		heard = *plan_find(heard.name);
+	}
+	rc = plan_check(&heard, err);
+	if (rc < 0) {
+		err->code = ERR_INCOMPATIBLE;
+		return rc;
+	}
+	*plan = heard;
+	return 0;
 }
 
 int meet_hear_abort(struct migration *m, struct err *err)

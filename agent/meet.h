@@ -14,8 +14,11 @@
 int meet(struct migration *migration, enum sync_point point, uint64_t deadline_us,
 	 struct err *err);
 
-/* Target: the plan's name in an offer that was just heard. -EBADMSG when it has none. */
-int meet_read_plan(const struct message *offer, char *name, size_t size);
+/*
+ * Target: the plan of an offer that was just heard, held against the rules. ERR_INCOMPATIBLE with
+ * the reason when there is none, or none that this host can follow.
+ */
+int meet_read_plan(const struct message *offer, struct plan *plan, struct err *err);
 
 /*
  * The peer spoke while memory was copied, when nothing is due but that it gives up. Never returns

@@ -82,6 +82,7 @@ struct plan {
 const struct plan *plan_find(const char *name);
 const struct plan *plan_at(size_t index); /* NULL past the last */
 const struct step *plan_step(const char *name);
+const struct step *plan_step_at(size_t index); /* NULL past the last */
 
 enum phase plan_phase(const struct plan *plan, size_t row);
 const char *phase_name(enum phase phase); /* "BLACKOUT" */

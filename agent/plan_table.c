@@ -191,3 +191,8 @@ const struct step *plan_step(const char *name)
 			return &steps[i];
 	return NULL;
 }
+
+const struct step *plan_step_at(size_t index)
+{
+	return index < STEPS ? &steps[index] : NULL;
+}

@@ -12,6 +12,19 @@
 #include "peer.h"
 #include "recover.h"
 
+static int read_plan(struct work *work, const struct journal_state *state, struct err *err)
+{
+	int rc = job_read_plan(&work->job, &work->plan, err);
+
+	if (rc != -ENOENT)
+		return rc;
+	if (!plan_find(state->plan))
+		return err_set(err, ERR_FAILED, rc, "the journal's plan '%s' is not known",
+			       state->plan);
+	work->plan = *plan_find(state->plan);
+	return 0;
+}
+
 static int prepare(struct work *work, struct journal_state *state, struct err *err)
 {
 	struct migration *m = &work->migration;
@@ -23,10 +36,13 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 		return rc;
 	m->side = work->note.side;
 	work->record.side = m->side;
-	m->plan = plan_find(state->plan);
-	if (!m->plan || state->row >= plan_count(m->plan))
-		return err_set(err, ERR_FAILED, -EINVAL, "the journal's plan '%s' is not known",
-			       state->plan);
+	rc = read_plan(work, state, err);
+	if (rc < 0)
+		return rc;
+	m->plan = &work->plan;
+	if (state->row >= plan_count(m->plan))
+		return err_set(err, ERR_FAILED, -EINVAL,
+			       "the journal has a row that its plan '%s' has not", state->plan);
 	work->record.plan = m->plan;
 	return worker_open_host(work, err);
 }

@@ -95,7 +95,16 @@ static int run_step(struct migration *m, struct err *err)
 	return rc < 0 ? say_where(rc, step->name, err) : 0;
 }
 
-/* The peer's steps since we last met, but for the copy, in which both take part. */
+/* Who only says a point and hears no answer does not know how far the other has come. */
+static bool speaks_at(enum side peer, enum sync_point point)
+{
+	return point != SYNC_NONE && (sync_speaker(point) == peer || sync_answered(point));
+}
+
+/*
+ * The peer's steps since it last spoke, but for the copy, in which both take part, and what is over
+ * when the image has come.
+ */
 static uint64_t meet_deadline_us(const struct migration *m)
 {
 	enum side peer = m->side == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE;
@@ -107,9 +116,9 @@ static uint64_t meet_deadline_us(const struct migration *m)
 
 		if (step->traits & STEP_COPIES)
 			break;
-		if (step->run[peer])
+		if (step->run[peer] && !(step->traits & (STEP_SUSPENDS | STEP_FINISHES_COPY)))
 			allowed_ms += step->timeout_ms;
-	} while (row > 0 && m->plan->rows[--row].sync == SYNC_NONE);
+	} while (row > 0 && !speaks_at(peer, m->plan->rows[--row].sync));
 	return clock_after_ms(m->clock, allowed_ms);
 }
 
@@ -163,7 +172,7 @@ static int undo_step(struct migration *m, const struct step *step, struct err *e
 		m->deadline_us = clock_after_ms(m->clock, timeout_ms);
 		rc = step->undo[m->side](m, err);
 	}
-	if (rc == 0 && vital)
+	if (rc == 0 && m->record->status == STATUS_IN_DOUBT)
 		end_doubt(m);
 	return rc;
 }

@@ -19,6 +19,7 @@
 #include "meet.h"
 #include "migration.h"
 #include "peer.h"
+#include "plan_file.h"
 #include "runner.h"
 #include "uuid.h"
 #include "worker.h"
@@ -107,7 +108,8 @@ static int begin(struct work *work, enum side side, struct err *err)
 	work->record.plan = m->plan;
 	work->note.side = side;
 	snprintf(entry.text, sizeof(entry.text), "%s", m->plan->name);
-	if (job_write_note(&work->job, &work->note, err) < 0)
+	if (job_write_note(&work->job, &work->note, err) < 0 ||
+	    job_write_plan(&work->job, m->plan, err) < 0)
 		return -EIO;
 	return m->journal->ops->append(m->journal, &entry, err);
 }
@@ -143,10 +145,12 @@ static int read_request(struct work *work, struct err *err)
 	plan = json_get_string(request, "plan");
 	if (!vm || !host || !address)
 		return err_set(err, ERR_USAGE, -EINVAL, "%s lacks vm, host or address", path);
-	m->plan = plan ? plan_find(plan) : plan_at(0);
-	if (!m->plan)
-		return err_set(err, ERR_REFUSED, -EINVAL, "there is no plan '%s': see plan-list",
-			       plan);
+	m->plan = &work->plan;
+	if (plan_load(work->config->plans_dir, plan ? plan : plan_at(0)->name, &work->plan,
+		      err) < 0) {
+		err->code = ERR_REFUSED;
+		return -EINVAL;
+	}
 	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
 	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
 		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
@@ -233,21 +237,13 @@ static void read_caller(struct work *work)
 static int hear_plan(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
-	char name[64] = "";
 	int rc = link_answer_clock(m->link, &clock_system, clock_after_ms(&clock_system, OFFER_MS),
 				   &m->offer, err);
 
-	if (rc < 0)
-		return rc;
-	if (m->offer.type != WIRE_SYNC || m->offer.point != SYNC_SP0 ||
-	    meet_read_plan(&m->offer, name, sizeof(name)) < 0)
-		return err_set(err, ERR_INCOMPATIBLE, -EPROTO,
-			       "the source's first word is no offer with a plan");
-	m->plan = plan_find(name);
-	if (!m->plan)
-		return err_set(err, ERR_INCOMPATIBLE, -EINVAL,
-			       "this host does not know the plan '%s'", name);
-	return 0;
+	if (rc == 0)
+		rc = meet_read_plan(&m->offer, &work->plan, err);
+	m->plan = &work->plan;
+	return rc;
 }
 
 /* Before the plan runs nobody tells the source that we give up. */

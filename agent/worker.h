@@ -16,6 +16,7 @@ struct work {
 	struct job_note note;
 	struct config_tls tls;
 	struct channel channel;
+	struct plan plan; /* what migration.plan points to */
 	struct record record;
 	struct migration migration;
 };

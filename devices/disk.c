@@ -212,7 +212,7 @@ int disk_examine(const struct site *site, const struct device *device, bool late
 	if (!late_disks && (storage.attach == ATTACH_LATE || device->attach == ATTACH_LATE))
 		return err_set(err, ERR_REFUSED, -ENOTBLK,
 			       "%s is no raw block device, and must not be attached here while the "
-			       "source still has it; only raw block devices move in this version",
+			       "source still has it: use a plan that closes it first, plan=xenopsd",
 			       params);
 	if (storage.known && storage.size_bytes != device->size_bytes)
 		return err_set(err, ERR_REFUSED, -EINVAL,

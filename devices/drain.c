@@ -108,8 +108,8 @@ static int find_queues(struct drain *drain, struct err *err)
 				&queue->minor) ||
 		    disk_read_counters(drain->site.sys_dir, queue->major, queue->minor, &counters))
 			return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
-				       "%s: neither its ring nor its block device can be watched: "
-				       "use plan=xenopsd, which closes it instead",
+				       "%s: neither its ring nor its block device can be "
+				       "watched: is it connected?",
 				       device_label(queue->device, label, sizeof(label)));
 	}
 	return 0;

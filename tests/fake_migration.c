@@ -283,7 +283,6 @@ static int link_receive(struct link *link, uint64_t deadline_us, bool cancellabl
 {
 	struct fake_migration *fake = CONTAINER(link, link);
 
-	(void)deadline_us;
 	if (cancellable && fake->clock.cancelled)
 		return err_set(err, ERR_CANCELLED, -ECANCELED, "cancelled");
 	if (fake->aborted) {
@@ -302,6 +301,7 @@ static int link_receive(struct link *link, uint64_t deadline_us, bool cancellabl
 		memcpy(message->payload, fake->answers[fake->last].bytes, message->size);
 	}
 	fake->owes_answer = false;
+	fake->patience_ms[fake->last] = (deadline_us - fake->clock.now_us) / 1000;
 	return enter(fake, err, "hear %s", sync_label(fake->last));
 }
 

@@ -37,6 +37,7 @@ struct fake_migration {
 		uint8_t bytes[4096];
 		size_t size;
 	} said[SYNC_POINTS], answers[SYNC_POINTS]; /* this side's; the peer's, empty if not set */
+	uint64_t patience_ms[SYNC_POINTS]; /* how long each point was going to be waited for */
 	enum outcome outcomes[FAKE_OUTCOMES]; /* what ask() answers, in order */
 	size_t asked;
 	unsigned stream_events;   /* handed out so far */

@@ -230,7 +230,7 @@ static void a_file_is_welcome_only_where_disks_come_late(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(examine(fixture, false), 1);
-	assert_non_null(strstr(fixture->reasons.list[0].message, "only raw block devices move"));
+	assert_non_null(strstr(fixture->reasons.list[0].message, "plan=xenopsd"));
 }
 
 static void every_reason_is_given_at_once(void **state)

@@ -339,11 +339,30 @@ static void a_guest_that_cannot_be_unpaused_is_said_to_be_lost(void **state)
 	fake_migration_fini(&fake);
 }
 
+/* The target has said SP2 and hears nothing of the source until SP3: all that lies in between. */
+static void the_target_waits_as_long_as_the_source_may_take(void **state)
+{
+	struct fake_migration fake;
+	uint64_t closing_ms = plan_step("drain-disks")->timeout_ms +
+			      plan_step("close-disks")->timeout_ms +
+			      plan_step("unplug-vifs")->timeout_ms;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&fake, SIDE_TARGET, "xenserver-5.5", NULL, &err), 0);
+	assert_true(fake.patience_ms[SYNC_SP3] > closing_ms);
+	fake_migration_fini(&fake);
+	assert_int_equal(run(&fake, SIDE_TARGET, "handover", NULL, &err), 0);
+	assert_true(fake.patience_ms[SYNC_SP3] <= 30000);
+	fake_migration_fini(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plan_runs_to_its_end_on_either_side),
 		cmocka_unit_test(the_target_commits_then_answers_then_unpauses),
+		cmocka_unit_test(the_target_waits_as_long_as_the_source_may_take),
 		cmocka_unit_test(the_source_writes_its_release_down_before_it_says_it),
 		cmocka_unit_test(a_failure_anywhere_before_commit_undoes_everything),
 		cmocka_unit_test(a_peer_that_gives_up_is_told_when_we_have_undone),

@@ -59,6 +59,18 @@ static void check_record(const struct record *record)
 	assert(memchr(record->target, '\0', sizeof(record->target)));
 }
 
+static void check_plan(const struct message *offer)
+{
+	struct plan plan = { .name = "" };
+	struct err err = { .code = ERR_NONE };
+
+	if (meet_read_plan(offer, &plan, &err) < 0) {
+		assert(err.code != ERR_NONE && err.message[0]);
+		return;
+	}
+	assert(plan.name[0] && plan_check(&plan, NULL) == 0);
+}
+
 static void meet_at(struct fake_migration *fake, enum sync_point point)
 {
 	struct migration *m = &fake->migration;
@@ -75,7 +87,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct fake_migration fake;
 	struct link link = { &ops };
 	enum sync_point point;
-	char plan[64];
 
 	if (size == 0)
 		return 0;
@@ -93,8 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		meet_at(&fake, point);
 	}
 	check_record(&fake.record);
-	(void)meet_read_plan(&(struct message){ .payload = (uint8_t *)said, .size = said_size },
-			     plan, sizeof(plan));
+	check_plan(&(struct message){ .type = WIRE_SYNC,
+				      .point = SYNC_SP0,
+				      .payload = (uint8_t *)said,
+				      .size = said_size });
 	fake_migration_fini(&fake);
 	return 0;
 }

@@ -21,6 +21,7 @@
 #define HANDSHAKE_DEADLINE_MS (TLS_HANDSHAKE_MS + 1000) /* xenferry-tls knows more, and is first */
 #define REFUSE_DEADLINE_MS 100 /* never reached: one small frame fits a fresh socket's buffer */
 #define LOG_INTERVAL_US 1000000
+#define LOG_BURST 8
 
 struct peer_connection {
 	uv_tcp_t socket;     /* as it was accepted; over TLS it is xenferry-tls's business */
@@ -42,18 +43,18 @@ struct peers {
 	struct peers_setup setup;
 	struct peer_connection *pending;
 	size_t pending_count;
-	uint64_t logged_us; /* the last refusal that was logged; 0: none yet */
+	uint64_t log_again_us; /* each refusal that is logged puts this off by LOG_INTERVAL_US */
 	unsigned unlogged;
 };
 
 /* ---- refusals ---- */
 
-/* One line a second at most: a stranger at the port must not fill the log. */
+/* A stranger at the port must not fill the log: after a few lines there is one a second at most. */
 static void log_refusal(struct peers *peers, const char *from, const char *why)
 {
 	uint64_t now_us = clock_now_us(peers->setup.clock);
 
-	if (peers->logged_us != 0 && now_us - peers->logged_us < LOG_INTERVAL_US) {
+	if (peers->log_again_us > now_us + LOG_BURST * LOG_INTERVAL_US) {
 		peers->unlogged++;
 		return;
 	}
@@ -61,7 +62,8 @@ static void log_refusal(struct peers *peers, const char *from, const char *why)
 		log_warning("refused %s: %s (and %u more before)", from, why, peers->unlogged);
 	else
 		log_warning("refused %s: %s", from, why);
-	peers->logged_us = now_us;
+	peers->log_again_us = (peers->log_again_us > now_us ? peers->log_again_us : now_us) +
+			      LOG_INTERVAL_US;
 	peers->unlogged = 0;
 }
 
@@ -199,8 +201,8 @@ static int find_caller(struct peer_connection *peer, const char *names, struct e
 	place = hosts_find_certified(hosts, names);
 	if (!place)
 		return err_set(err, ERR_REFUSED, -EACCES,
-			       "no host of the list (%s) has the certificate of: %s", file,
-			       names[0] ? names : "nobody");
+			       "the certificate of %sis of no host in the list there (%s)",
+			       names[0] ? names : "nobody ", file);
 	memcpy(peer->caller.host, place->name, sizeof(peer->caller.host));
 	log_debug("%s is host %s by its certificate", peer->caller.address, place->name);
 	return 0;

@@ -13,6 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "cleanup.h"
+#include "tls_report.h"
 
 #define REMEDY "see 'xenferry help pool-certificates'"
 
@@ -31,6 +32,71 @@ static const char *ciphers(void)
 #endif
 }
 
+/* ---- names ---- */
+
+static bool name_to_text(const GENERAL_NAME *name, char *text, size_t size)
+{
+	int type;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+	const unsigned char *bytes = ASN1_STRING_get0_data(value);
+	int length;
+
+	if (type == GEN_IPADD) {
+		length = ASN1_STRING_length(value);
+		return (length == 4 || length == 16) &&
+		       inet_ntop(length == 4 ? AF_INET : AF_INET6, bytes, text, (socklen_t)size);
+	}
+	if (type != GEN_DNS)
+		return false;
+	length = ASN1_STRING_length(value);
+	for (int i = 0; i < length; i++)
+		if (!isalnum(bytes[i]) && !strchr("-._", bytes[i]))
+			return false;
+	return length > 0 && snprintf(text, size, "%.*s", length, (const char *)bytes) < (int)size;
+}
+
+static void names_of(const X509 *certificate, char *names, size_t size)
+{
+	GENERAL_NAMES *list = NULL;
+	size_t used = 0;
+
+	names[0] = '\0';
+	if (certificate)
+		list = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+		char text[NAME_MAX_BYTES + 1];
+		size_t length;
+
+		if (!name_to_text(sk_GENERAL_NAME_value(list, i), text, sizeof(text)))
+			continue;
+		length = strlen(text);
+		if (used + length + 2 > size)
+			break;
+		used += (size_t)snprintf(names + used, size - used, "%s ", text);
+	}
+	GENERAL_NAMES_free(list);
+}
+
+void tls_session_names(SSL *session, char *names, size_t size)
+{
+	names_of(SSL_get0_peer_certificate(session), names, size);
+}
+
+static char refused_names[TLS_NAMES_MAX]; /* a process has one peer */
+
+const char *tls_refused_names(void)
+{
+	return refused_names;
+}
+
+/* The library's callback for each certificate; what it found stands. */
+static int note_verdict(int accepted, X509_STORE_CTX *chain)
+{
+	if (!accepted)
+		names_of(X509_STORE_CTX_get0_cert(chain), refused_names, sizeof(refused_names));
+	return accepted;
+}
+
 /* ---- files ---- */
 
 static int check_file(const char *path, const char *what, bool secret, struct err *err)
@@ -39,12 +105,12 @@ static int check_file(const char *path, const char *what, bool secret, struct er
 	struct stat status;
 
 	if (fd < 0)
-		return err_set(err, ERR_FAILED, -errno, "%s cannot be read from %s: %s; " REMEDY,
+		return err_set(err, ERR_REFUSED, -errno, "%s cannot be read from %s: %s; " REMEDY,
 			       what, path, strerror(errno));
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
-		return err_set(err, ERR_FAILED, -EINVAL, "%s, %s, is no file", path, what);
+		return err_set(err, ERR_REFUSED, -EINVAL, "%s, %s, is no file", path, what);
 	if (secret && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		return err_set(err, ERR_FAILED, -EPERM,
+		return err_set(err, ERR_REFUSED, -EPERM,
 			       "%s, %s, is open to others: chmod 600 it, and make another key if "
 			       "somebody may have read it", path, what);
 	return 0;
@@ -52,7 +118,7 @@ static int check_file(const char *path, const char *what, bool secret, struct er
 
 static int no_pem(const char *path, const char *what, struct err *err)
 {
-	return err_set(err, ERR_FAILED, -EBADMSG, "%s is not %s in PEM form: %s; " REMEDY, path,
+	return err_set(err, ERR_REFUSED, -EBADMSG, "%s is not %s in PEM form: %s; " REMEDY, path,
 		       what, ERR_reason_error_string(ERR_peek_last_error()) ?: "it is empty");
 }
 
@@ -87,7 +153,7 @@ static int load_files(SSL_CTX *context, const struct tls_paths *paths, struct er
 	    ERR_GET_REASON(ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
 		return no_pem(paths->key, key, err);
 	if (SSL_CTX_check_private_key(context) != 1)
-		return err_set(err, ERR_FAILED, -EINVAL,
+		return err_set(err, ERR_REFUSED, -EINVAL,
 			       "the key in %s is not that of the certificate in %s: " REMEDY,
 			       paths->key, paths->certificate);
 	return 0;
@@ -102,7 +168,8 @@ int tls_context_open(const struct tls_paths *paths, bool connecting, SSL_CTX **c
 	if (!context || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(context, ciphers()) != 1)
 		return err_set(err, ERR_FAILED, -ENOMEM, "the TLS library cannot be set up");
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+			   note_verdict);
 	/* A peer says once who it is: no tickets, nothing resumed, nothing early. */
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(context, 0);
@@ -145,48 +212,4 @@ int tls_session_open(SSL_CTX *context, int socket, const char *name, SSL **sessi
 		SSL_set_accept_state(session);
 	*session_out = session;
 	return 0;
-}
-
-static bool name_to_text(const GENERAL_NAME *name, char *text, size_t size)
-{
-	int type;
-	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
-	const unsigned char *bytes = ASN1_STRING_get0_data(value);
-	int length;
-
-	if (type == GEN_IPADD) {
-		length = ASN1_STRING_length(value);
-		return (length == 4 || length == 16) &&
-		       inet_ntop(length == 4 ? AF_INET : AF_INET6, bytes, text, (socklen_t)size);
-	}
-	if (type != GEN_DNS)
-		return false;
-	length = ASN1_STRING_length(value);
-	for (int i = 0; i < length; i++)
-		if (!isalnum(bytes[i]) && !strchr("-._", bytes[i]))
-			return false;
-	return length > 0 && snprintf(text, size, "%.*s", length, (const char *)bytes) < (int)size;
-}
-
-void tls_session_names(SSL *session, char *names, size_t size)
-{
-	X509 *certificate = SSL_get0_peer_certificate(session);
-	GENERAL_NAMES *list = NULL;
-	size_t used = 0;
-
-	names[0] = '\0';
-	if (certificate)
-		list = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
-		char text[NAME_MAX_BYTES + 1];
-		size_t length;
-
-		if (!name_to_text(sk_GENERAL_NAME_value(list, i), text, sizeof(text)))
-			continue;
-		length = strlen(text);
-		if (used + length + 2 > size)
-			break;
-		used += (size_t)snprintf(names + used, size - used, "%s ", text);
-	}
-	GENERAL_NAMES_free(list);
 }

@@ -35,5 +35,7 @@ int tls_session_open(SSL_CTX *context, int socket, const char *name, SSL **sessi
  * left out.
  */
 void tls_session_names(SSL *session, char *names, size_t size);
+/* The same of the certificate that was refused last; the session has none then. */
+const char *tls_refused_names(void);
 
 #endif

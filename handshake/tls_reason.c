@@ -8,7 +8,6 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
-#include "tls_report.h"
 #include "tls_context.h"
 
 #define OTHER_POOL "is not of this pool: another authority signed it than the one in [peer] ca"
@@ -44,12 +43,11 @@ static const struct {
 	{ SSL_AD_ACCESS_DENIED, "it is not accepted there" },
 };
 
-static int say_verdict(SSL *session, long verdict, const char *name, struct err *err)
+static int say_verdict(long verdict, const char *name, struct err *err)
 {
-	char names[TLS_NAMES_MAX];
+	const char *names = tls_refused_names();
 
 	if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
-		tls_session_names(session, names, sizeof(names));
 		return err_set(
 			err, ERR_REFUSED, -EKEYREJECTED,
 			"the peer's certificate is not that of %s but of: %s(the certificate "
@@ -83,7 +81,7 @@ static int say_error(SSL *session, unsigned long error, const char *name, struct
 
 	switch (reason) {
 	case SSL_R_CERTIFICATE_VERIFY_FAILED:
-		return say_verdict(session, SSL_get_verify_result(session), name, err);
+		return say_verdict(SSL_get_verify_result(session), name, err);
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return err_set(err, ERR_REFUSED, -EKEYREJECTED, "the peer showed no certificate");
 	case SSL_R_WRONG_VERSION_NUMBER:

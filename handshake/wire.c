@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* How TLS begins (RFC 8446, 5.1): a record's type, and its version, which stands still. */
+#define TLS_HANDSHAKE 0x16
+#define TLS_MAJOR 0x03
+
 #define MAGIC_SHOWN 8 /* bytes of a stranger's greeting that a message quotes */
 
 static const uint8_t hello_magic[] = { 'X', 'E', 'N', 'F', 'E', 'R', 'R', 'Y' };
@@ -128,6 +132,10 @@ int wire_decode_hello(const uint8_t bytes[WIRE_HELLO_BYTES], struct wire_hello *
 	};
 	char start[MAGIC_SHOWN + 1];
 
+	if (bytes[0] == TLS_HANDSHAKE && bytes[1] == TLS_MAJOR)
+		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,
+			       "the connecting host speaks TLS, and this one plain text: write "
+			       "tls = on under [peer] here");
 	if (memcmp(bytes, hello_magic, sizeof(hello_magic)) != 0) {
 		quote(bytes, start);
 		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,

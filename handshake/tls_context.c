@@ -22,6 +22,7 @@
 #define CHACHA_FIRST "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256"
 
 #define NAME_MAX_BYTES 255
+#define READ_AHEAD_BYTES 131072
 
 static const char *ciphers(void)
 {
@@ -178,6 +179,9 @@ int tls_context_open(const struct tls_paths *paths, bool connecting, SSL_CTX **c
 					     SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Many records at once from the socket: each would else cost two calls. */
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_default_read_buffer_len(context, READ_AHEAD_BYTES);
 	rc = load_files(context, paths, err);
 	if (rc < 0)
 		SSL_CTX_free(context);

@@ -31,6 +31,7 @@
 #include "tls_report.h"
 
 #define REFUSE_MS 1000
+#define LOCAL_BUFFER_BYTES 1048576 /* the kernel gives what it allows */
 
 struct service {
 	const struct clock *clock;
@@ -133,12 +134,16 @@ static int hand_over(const struct service *service, int *ours, struct err *err)
 {
 	struct tls_report report = { .rc = 0 };
 	CLEANUP_FD int theirs = -1;
+	const int buffer_bytes = LOCAL_BUFFER_BYTES;
 	int pair[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return err_errno(err, "make a local connection");
 	*ours = pair[0];
 	theirs = pair[1];
+	for (int i = 0; i < 2; i++)
+		(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &buffer_bytes,
+				 sizeof(buffer_bytes));
 	tls_session_names(service->session, report.names, sizeof(report.names));
 	rc = tls_send_report(TLS_CONTROL_FD, &report, theirs);
 	return rc < 0 ? err_set(err, ERR_FAILED, rc, "the starter is gone") : 0;

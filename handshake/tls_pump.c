@@ -111,24 +111,40 @@ static bool give_in(struct tls_pump *pump)
 	return true;
 }
 
+/* Reads records until the buffer is full or none is there; 0 or as look_at(). */
+static int read_records(struct tls_pump *pump, struct err *err)
+{
+	struct tls_flow *in = &pump->in;
+	int r, rc;
+
+	in->start = 0;
+	do {
+		errno = 0;
+		r = SSL_read(pump->session, in->bytes + in->size,
+			     (int)(sizeof(in->bytes) - in->size));
+		if (r > 0)
+			in->size += (size_t)r;
+	} while (r > 0 && in->size < sizeof(in->bytes));
+	pump->heard |= in->size > 0;
+	if (in->size > 0)
+		return 0; /* that comes first; what stopped us is met again */
+	rc = look_at(pump, r, err);
+	in->ended = rc == -ENODATA;
+	return in->ended ? 0 : rc;
+}
+
 /* From the peer to the local socket. */
 static int take_in(struct tls_pump *pump, struct err *err)
 {
 	struct tls_flow *in = &pump->in;
 	bool moved = false;
-	int r, rc;
+	int rc;
 
 	if (in->size == 0 && !in->ended) {
-		errno = 0;
-		r = SSL_read(pump->session, in->bytes, sizeof(in->bytes));
-		rc = r > 0 ? 0 : look_at(pump, r, err);
-		if (rc < 0 && rc != -ENODATA)
+		rc = read_records(pump, err);
+		if (rc < 0)
 			return rc;
-		in->start = 0;
-		in->size = r > 0 ? (size_t)r : 0;
-		in->ended = rc == -ENODATA;
-		pump->heard |= r > 0;
-		moved = r > 0 || in->ended;
+		moved = in->size > 0 || in->ended;
 	}
 	if (in->size > 0 && !pump->deserted)
 		moved |= give_in(pump);

@@ -81,6 +81,13 @@ static const struct config_row {
 		     "host of the pool" },
 	{ "peer", "incoming-max", KIND_NUMBER, FIELD(incoming_max), .min = 1, .max = 64,
 	  .initial = "3", .summary = "guests that arrive at this host at once" },
+	{ "metrics", "listen", KIND_NAME, TEXT(metrics_listen), .min = 1, .initial = "127.0.0.1",
+	  .summary = "numeric loopback address on which metrics are served over HTTP, at /metrics" },
+	{ "metrics", "port", KIND_PORT, FIELD(metrics_port), .min = 0, .max = UINT16_MAX,
+	  .initial = "0", .summary = "TCP port for it; 0: not served" },
+	{ "metrics", "textfile", KIND_PATH, TEXT(metrics_file), .min = 1,
+	  .summary = "file that is kept for node_exporter's textfile collector, as "
+		     "/var/lib/prometheus/node-exporter/xenferry.prom; none unless said" },
 	{ "policy", "downtime-limit-ms", KIND_NUMBER, FIELD(downtime_limit_ms), .min = 1,
 	  .max = 600000, .initial = "300",
 	  .summary = "pre-copy ends when the rest fits into this time, milliseconds" },

@@ -32,6 +32,9 @@ struct config {
 	uint32_t incoming_max;               /* [peer] incoming-max: target jobs at once */
 	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
+	char metrics_listen[64];             /* [metrics] listen: loopback address */
+	uint16_t metrics_port;               /* [metrics] port: 0: not served */
+	char metrics_file[CONFIG_PATH_MAX];  /* [metrics] textfile; "": none */
 	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms */
 	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
 	unsigned compress;                   /* [memory] compress: see codec_choice.h */

@@ -20,9 +20,13 @@
 #include "daemon_folder.h"
 #include "daemon_jobs.h"
 #include "daemon_methods.h"
+#include "daemon_metrics.h"
 #include "daemon_peers.h"
+#include "daemon_scrape.h"
 #include "daemon_worker.h"
 #include "log.h"
+
+#define METRICS_INTERVAL_MS 5000 /* of the file */
 
 /* All that lives as long as the daemon; each part gets what it needs of it. */
 struct daemon {
@@ -35,6 +39,10 @@ struct daemon {
 	struct config_tls tls;
 	struct methods methods;
 	struct events events;
+	struct metrics metrics;
+	struct scrape *scrape;    /* NULL: not served */
+	uv_timer_t page_timer;    /* for the metrics' file */
+	const char *metrics_file; /* "": none */
 	struct clients *clients;
 	struct peers *peers;
 };
@@ -72,6 +80,34 @@ static void write_port(const struct daemon *daemon)
 		log_warning("%s cannot be written: %s", path, strerror(errno));
 }
 
+static void on_changed(void *context, const struct json_value *record)
+{
+	struct daemon *daemon = context;
+
+	methods_changed(&daemon->methods, record);
+	events_note(&daemon->events, record);
+	metrics_note(&daemon->metrics, record);
+}
+
+static void on_page_due(uv_timer_t *timer)
+{
+	struct daemon *daemon = timer->data;
+
+	metrics_write_file(&daemon->metrics, &daemon->jobs, daemon->metrics_file);
+}
+
+/* Where the configuration wants it, the metrics' page is kept, and served. */
+static int show_metrics(struct daemon *daemon, const struct config *config, struct err *err)
+{
+	daemon->metrics_file = config->metrics_file;
+	if (config->metrics_file[0] != '\0')
+		uv_timer_start(&daemon->page_timer, on_page_due, 0, METRICS_INTERVAL_MS);
+	if (config->metrics_port == 0)
+		return 0;
+	return scrape_listen(&daemon->loop, config->metrics_listen, config->metrics_port,
+			     &daemon->metrics, &daemon->jobs, &daemon->scrape, err);
+}
+
 /* Whoever connects is heard only once everything is there. */
 static int listen_to_all(struct daemon *daemon, const struct config *config, struct err *err)
 {
@@ -90,20 +126,14 @@ static int listen_to_all(struct daemon *daemon, const struct config *config, str
 
 	if (rc == 0)
 		rc = peers_listen(&peers_setup, &daemon->peers, err);
+	if (rc == 0)
+		rc = show_metrics(daemon, config, err);
 	if (rc < 0)
 		return rc;
 	write_port(daemon);
 	log_info("%s listens on %s, port %u, and on %s", config->host_name, config->listen,
 		 peers_port(daemon->peers), config->socket);
 	return 0;
-}
-
-static void on_changed(void *context, const struct json_value *record)
-{
-	struct daemon *daemon = context;
-
-	methods_changed(&daemon->methods, record);
-	events_note(&daemon->events, record);
 }
 
 static void set_up(struct daemon *daemon, const struct config *config)
@@ -118,6 +148,8 @@ static void set_up(struct daemon *daemon, const struct config *config)
 		.context = daemon,
 	};
 
+	uv_timer_init(&daemon->loop, &daemon->page_timer);
+	daemon->page_timer.data = daemon;
 	uv_signal_init(&daemon->loop, &daemon->terminate);
 	uv_signal_init(&daemon->loop, &daemon->interrupt);
 	uv_signal_start(&daemon->terminate, on_signal, SIGTERM);
@@ -138,6 +170,8 @@ static void set_up(struct daemon *daemon, const struct config *config)
 static void tear_down(struct daemon *daemon)
 {
 	clients_close(daemon->clients);
+	scrape_close(daemon->scrape);
+	uv_close((uv_handle_t *)&daemon->page_timer, NULL);
 	peers_close(daemon->peers);
 	methods_fini(&daemon->methods);
 	events_fini(&daemon->events);

@@ -27,6 +27,9 @@ history-max = 30
 [peer]
 port = 0
 incoming-max = 1
+[metrics]
+port = $((20000 + RANDOM % 10000))
+textfile = $folder/xenferry.prom
 CONF
 
 # ---- the daemon ----
@@ -172,6 +175,36 @@ kill "$waiter"
 expect 'its beginning is one' 0 '*"event":"created","record":{"uuid":*' \
 	grep -m 1 '"event":"created"' "$folder/events"
 expect 'waiting for events has an end' 0 '*' ferry event-wait timeout=1
+
+# ---- metrics ----
+
+# scrape REQUEST [HEADER]: what comes back.
+# shellcheck disable=SC2317 # called by expect
+scrape() {
+	local metrics_port
+
+	metrics_port=$(sed -n '/metrics/,$ s/^port = //p' "$folder/conf")
+	exec 6<>"/dev/tcp/127.0.0.1/$metrics_port"
+	printf '%s HTTP/1.1\r\nHost: a\r\n%s\r\n' "$1" "${2-}" >&6
+	timeout 10 cat <&6
+	exec 6<&-
+}
+
+expect 'a scraper counts what has ended' 0 \
+	'*200 OK*migrations_total{direction="outgoing",result="refused"} 1*' scrape 'GET /metrics'
+expect 'OpenMetrics is given to who wants it' 0 '*# TYPE xenferry_migrations counter*# EOF' \
+	scrape 'GET /metrics' $'Accept: application/openmetrics-text\r\n'
+expect 'there is no other page' 0 'HTTP/1.1 404*' scrape 'GET /'
+expect 'nothing is changed through it' 0 'HTTP/1.1 405*' scrape 'POST /metrics'
+(scrape "GET /$(printf '%09000d' 0)") >/dev/null 2>&1 # may be cut off while it speaks
+expect 'who asks without an end asks alone' 0 '*200 OK*' scrape 'GET /metrics'
+if command -v promtool >/dev/null; then
+	scrape 'GET /metrics' | sed '1,/^\r$/d' >"$folder/page"
+	expect 'promtool finds nothing' 0 '' promtool check metrics <"$folder/page"
+	expect 'nor in the file' 0 '' promtool check metrics <"$folder/xenferry.prom"
+else
+	echo 'skip - promtool is not installed (Debian: prometheus)'
+fi
 
 # ---- workers that die ----
 

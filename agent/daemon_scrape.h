@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The metrics over HTTP, on a loopback address and nowhere else: GET /metrics, one answer a
+ * connection. As much of HTTP as a scraper needs, and every size and time of it bounded.
+ */
+#ifndef XENFERRY_DAEMON_SCRAPE_H
+#define XENFERRY_DAEMON_SCRAPE_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "daemon_metrics.h"
+#include "err.h"
+
+#define SCRAPERS_MAX 16
+#define SCRAPE_REQUEST_MAX 4096 /* bytes */
+#define SCRAPE_TIMEOUT_MS 5000  /* for a whole request */
+
+struct scrape;
+
+/*
+ * Listens on `address`, a numeric loopback address, and `port`. -EINVAL for any other address,
+ * -errno when it cannot listen. `metrics` and `jobs` outlive it.
+ */
+int scrape_listen(uv_loop_t *loop, const char *address, uint16_t port,
+		  const struct metrics *metrics, const struct jobs *jobs, struct scrape **scrape,
+		  struct err *err);
+/* Drops all and stops. Freed by the loop. NULL is fine. */
+void scrape_close(struct scrape *scrape);
+
+#endif

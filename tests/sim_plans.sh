@@ -23,6 +23,36 @@ no_job() {
 	on "$1" sh -c '! ls /var/lib/xenferry/jobs | grep -q .'
 }
 
+# A plan of the operator's own, on the source's host alone, for a disk that is a file; its worker
+# dies when the devices are closed, and the file is gone when the next one looks.
+own_plan() {
+	local example=$top_srcdir/docs/examples/file-disks.json uuid
+
+	local take='mkdir -p /etc/xenferry/plans; cat >/etc/xenferry/plans/file-disks.json'
+	local lose='until ls /var/lib/xenferry/jobs/*/plan.json; do sleep 0.01; done
+		rm /etc/xenferry/plans/file-disks.json'
+
+	on A sh -c "$take" <"$example"
+	check 'own plan: it is listed' \
+		grep -q file-disks <(ferry A plan-list params=name --minimal)
+	check 'own plan: it passes the rules' ferry A plan-check file="$example"
+	check 'own plan: one that does not exist is refused' exits 7 'no plan .nobodys' \
+		ferry A vm-migrate vm=g1 host=B live=true plan=nobodys
+	strike A 'kill write-release'
+	uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=file-disks async=true)
+	check 'own plan: its file goes' on A sh -c "$lose"
+	check 'own plan: its worker dies when the disks are closed' exits 1 . \
+		ferry A migration-wait uuid="$uuid"
+	check 'own plan: it was struck' struck A
+	check 'own plan: the guest is well at the source' is_well 1 A 1 2
+	check 'own plan: nothing is left at the target' nothing_left B
+	on A sh -c "$take" <"$example"
+	check 'own plan: it moves' move A B g1 plan=file-disks
+	check 'own plan: the guest is well' is_well 1 B 1 2
+	check 'own plan: the other host has no such plan' exits 7 'no plan .file-disks' \
+		ferry B vm-migrate vm=g1 host=A live=true plan=file-disks
+}
+
 hosts_up --memory-mib 512
 check 'a guest starts' guest_up A 1 64 1 2
 moves=0
@@ -43,4 +73,5 @@ for plan in ${plans//,/ }; do
 	check "$plan: nothing is left behind" nothing_left B
 	moves=$((moves + 2))
 done
+own_plan
 finish

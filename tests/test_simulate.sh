@@ -39,6 +39,7 @@ violation_is_repeated() {
 
 expect 'every single fault' "$simulate" --exhaustive --faults 1
 expect 'some thousand random runs' "$simulate" --random 20130 --runs 4000
+expect 'every single fault of plans made at random' "$simulate" --any-plan 1 --runs 60
 expect 'every planted mistake is found' "$simulate" --mutants
 expect 'a violation is repeated by its command' violation_is_repeated
 expect 'docs/failures.md is what the simulator says' table_is_current

@@ -12,11 +12,13 @@
 
 #include "failure_table.h"
 #include "mutants.h"
+#include "plan_file.h"
+#include "plan_maker.h"
 #include "world.h"
 
 #define RANDOM_FAULTS 5 /* at most, in one run */
 
-enum what { SIMULATE, MUTATE, FAILURE_TABLE };
+enum what { SIMULATE, ANY_PLAN, MUTATE, FAILURE_TABLE };
 
 struct options {
 	enum what what;
@@ -36,13 +38,16 @@ static struct chooser chooser;
 static const char usage_text[] =
 	"usage: simulate --exhaustive [--faults N] [--plan NAME] [--mutant NAME] [--json]\n"
 	"       simulate --random SEED --runs N [--plan NAME] [--mutant NAME] [--json]\n"
+	"       simulate --any-plan SEED --runs N [--faults N] [--json]\n"
 	"       simulate --replay TRACE\n"
 	"       simulate --mutants [--plan NAME]\n"
 	"       simulate --failure-table\n"
 	"\n"
 	"  --exhaustive     all runs with at most N faults (1), at every place, of every kind\n"
 	"  --random SEED    runs with up to 5 faults each, and times that vary\n"
-	"  --plan NAME      of this plan alone; without it of all\n"
+	"  --any-plan SEED  as --exhaustive, of N plans made at random that pass the rules\n"
+	"  --plan NAME      of this plan alone; without it of all. Or a file with a plan, *.json,\n"
+	"                   or any-SEED, one that --any-plan makes\n"
 	"  --replay TRACE   one run again, an event a line\n"
 	"  --mutant NAME    with this mistake planted\n"
 	"  --mutants        plants each mistake in turn; fails when one is not found\n"
@@ -54,6 +59,36 @@ static int usage(void)
 {
 	fputs(usage_text, stderr);
 	return 2;
+}
+
+/* ---- plans ---- */
+
+/* A built-in plan, one made at random, or one in a file; NULL when there is none. */
+static const struct plan *named_plan(const char *name)
+{
+	static struct plan plan;
+	struct err err;
+	uint64_t seed;
+
+	if (sscanf(name, "any-%" SCNu64, &seed) == 1) {
+		plan_make(seed, &plan);
+		return &plan;
+	}
+	if (!strstr(name, ".json"))
+		return plan_find(name);
+	if (plan_read_file(name, &plan, &err) < 0 || plan_check(&plan, &err) < 0) {
+		fprintf(stderr, "simulate: %s\n", err.message);
+		return NULL;
+	}
+	return &plan;
+}
+
+/* The plans that are asked for, one by one. */
+static const struct plan *plan_asked(const char *name, size_t index)
+{
+	if (!name)
+		return plan_at(index);
+	return index == 0 ? named_plan(name) : NULL;
 }
 
 /* ---- one run ---- */
@@ -98,11 +133,6 @@ static void show_violation(const struct plan *plan, const struct mutant *mutant,
 }
 
 /* ---- many runs ---- */
-
-static bool wanted(const struct options *options, const struct plan *plan)
-{
-	return !options->plan || strcmp(options->plan, plan->name) == 0;
-}
 
 /* This plan's share of the random runs. */
 static uint64_t share(const struct options *options, const struct plan *plan)
@@ -160,10 +190,10 @@ static int simulate(const struct options *options)
 	static struct mutant mutant;
 	const struct plan *plan;
 
-	for (size_t i = 0; (plan = plan_at(i)) && counts.violations == 0; i++) {
+	for (size_t i = 0; counts.violations == 0 && (plan = plan_asked(options->plan, i)); i++) {
 		bool mutate = options->mutant && find_mutant(&mutant, plan, options->mutant);
 
-		if (!wanted(options, plan) || (options->mutant && !mutate))
+		if (options->mutant && !mutate)
 			continue;
 		sweep(options, plan, mutate ? &mutant : NULL, &counts);
 		if (counts.violations > 0)
@@ -176,6 +206,26 @@ static int simulate(const struct options *options)
 	return counts.runs > 0 && counts.violations == 0 ? 0 : 1;
 }
 
+/* Whether the rules suffice: no plan that passes them may do harm. */
+static int simulate_any(const struct options *options)
+{
+	const struct options all = { .exhaustive = true, .faults = options->faults };
+	struct counts counts = { 0 };
+
+	for (uint64_t i = 0; i < options->runs && counts.violations == 0; i++) {
+		char name[PLAN_NAME_MAX];
+		const struct plan *plan;
+
+		snprintf(name, sizeof(name), "any-%" PRIu64, options->seed + i);
+		plan = named_plan(name);
+		sweep(&all, plan, NULL, &counts);
+		if (counts.violations > 0)
+			show_violation(plan, NULL, options->json ? stderr : stdout);
+	}
+	print_counts(options, &counts);
+	return counts.violations == 0 ? 0 : 1;
+}
+
 /* ---- the self-test ---- */
 
 static int mutate(const struct options *options)
@@ -185,8 +235,8 @@ static int mutate(const struct options *options)
 	const struct plan *plan;
 	unsigned missed = 0;
 
-	for (size_t p = 0; (plan = plan_at(p)); p++)
-		for (size_t i = 0; wanted(options, plan) && mutant_make(&mutant, plan, i); i++) {
+	for (size_t p = 0; (plan = plan_asked(options->plan, p)); p++)
+		for (size_t i = 0; mutant_make(&mutant, plan, i); i++) {
 			struct counts counts = { 0 };
 
 			sweep(&all, plan, &mutant, &counts);
@@ -205,12 +255,12 @@ static int replay_trace(const struct options *options)
 	const char *at = strchr(options->replay, '@');
 	static struct mutant mutant;
 	bool mutated = false;
-	char name[64] = "";
+	char name[PLAN_NAME_MAX] = "";
 	const struct plan *plan;
 
 	if (at && (size_t)(at - options->replay) < sizeof(name))
 		memcpy(name, options->replay, (size_t)(at - options->replay));
-	plan = plan_find(name);
+	plan = named_plan(name);
 	if (!plan || !chooser_replay(&chooser, at + 1))
 		return usage();
 	if (options->mutant)
@@ -224,6 +274,7 @@ static int replay_trace(const struct options *options)
 static bool parse(struct options *options, int argc, char **argv)
 {
 	static const struct option known[] = {
+		{ "any-plan", required_argument, NULL, 'a' },
 		{ "exhaustive", no_argument, NULL, 'e' },
 		{ "failure-table", no_argument, NULL, 't' },
 		{ "faults", required_argument, NULL, 'f' },
@@ -240,6 +291,10 @@ static bool parse(struct options *options, int argc, char **argv)
 
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1)
 		switch (letter) {
+		case 'a':
+			options->what = ANY_PLAN;
+			options->seed = strtoull(optarg, NULL, 10);
+			break;
 		case 'e': options->exhaustive = true; break;
 		case 't': options->what = FAILURE_TABLE; break;
 		case 'f': options->faults = (unsigned)strtoul(optarg, NULL, 10); break;
@@ -263,6 +318,8 @@ static int run(const struct options *options)
 	if (options->replay)
 		return replay_trace(options);
 	switch (options->what) {
+	case ANY_PLAN:
+		return simulate_any(options);
 	case MUTATE:
 		return mutate(options);
 	case FAILURE_TABLE:

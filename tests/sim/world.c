@@ -325,6 +325,21 @@ static void begin(struct world *world, struct chooser *chooser, const struct pla
 	}
 }
 
+/*
+ * How long the guest may run nowhere without a fault that lasts: while its sides meet and undo, and
+ * as long as one waits for what the plan lets the other do meanwhile.
+ */
+static uint64_t standstill_allowed_us(const struct plan *plan)
+{
+	uint64_t allowed_us = STANDSTILL_US;
+
+	for (size_t row = plan_row_with(plan, STEP_COPIES) + 1;
+	     row <= plan_row_with(plan, STEP_UNPAUSES); row++)
+		if (plan->rows[row].step->traits & STEP_RUNS_SCRIPTS)
+			allowed_us += plan->rows[row].step->timeout_ms * MS;
+	return allowed_us;
+}
+
 /* Time goes on to `at_us`; not for ever, once the faults are over. */
 static void pass_time(struct world *world, uint64_t at_us)
 {
@@ -336,7 +351,8 @@ static void pass_time(struct world *world, uint64_t at_us)
 		world_violation(world, "not settled 26 hours after the last fault");
 	if (since_us < world->stopped_us)
 		since_us = world->stopped_us;
-	if (world->stopped_us && !world->lost_with_host && world->now_us > since_us + STANDSTILL_US)
+	if (world->stopped_us && !world->lost_with_host &&
+	    world->now_us > since_us + standstill_allowed_us(world->plan))
 		world_violation(world, "the guest runs nowhere for minutes");
 }
 

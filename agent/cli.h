@@ -24,6 +24,8 @@ int cli_vm_list(const struct cli_args *args, struct err *err);
 int cli_migration_list(const struct cli_args *args, struct err *err);
 int cli_migration_param_list(const struct cli_args *args, struct err *err);
 int cli_migration_param_get(const struct cli_args *args, struct err *err);
+int cli_migration_param_set(const struct cli_args *args, struct err *err);
+int cli_migration_continue(const struct cli_args *args, struct err *err);
 int cli_migration_cancel(const struct cli_args *args, struct err *err);
 /* The record of the migration uuid=: *record is a part of *answer, which is to be freed. */
 struct json_value;
@@ -35,6 +37,11 @@ int cli_event_wait(const struct cli_args *args, struct err *err);
 
 /* cli_timeline.c */
 int cli_migration_timeline(const struct cli_args *args, struct err *err);
+
+/* cli_policy.c: no daemon is asked */
+int cli_policy_list(const struct cli_args *args, struct err *err);
+int cli_policy_show(const struct cli_args *args, struct err *err);
+int cli_policy_check(const struct cli_args *args, struct err *err);
 
 /* cli_plan.c: no daemon is asked */
 int cli_plan_list(const struct cli_args *args, struct err *err);

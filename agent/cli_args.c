@@ -168,8 +168,8 @@ static int check_value(const struct cli_param *param, const char *value, struct 
 			       param->name, value);
 	if (param->kind == CLI_NUMBER && !is_number(value))
 		return err_set(err, ERR_USAGE, -EINVAL,
-			       "%s= wants a whole number of at most nine digits, not '%s'",
-			       param->name, value);
+			       "%s= wants a whole number of at most nine digits, not '%s': %s",
+			       param->name, value, param->help);
 	if (*value == '\0')
 		return err_set(err, ERR_USAGE, -EINVAL, "%s= wants %s", param->name, param->value);
 	return 0;

@@ -11,7 +11,7 @@
 
 #include "err.h"
 
-#define CLI_PARAMS_MAX 12 /* of one verb */
+#define CLI_PARAMS_MAX 24 /* of one verb */
 
 enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_BOOLEAN };
 

@@ -195,6 +195,8 @@ int cli_vm_migrate(const struct cli_args *args, struct err *err)
 	uuid = json_get_string(started, "uuid");
 	if (!uuid)
 		return err_set(err, ERR_FAILED, -EBADMSG, "xenferryd gave no uuid");
+	if (json_get_string(started, "caution"))
+		fprintf(stderr, "xenferry: %s\n", json_get_string(started, "caution"));
 	if (!cli_boolean(args, "async"))
 		return follow(args, caller, uuid, 0, err);
 	if (args->json)

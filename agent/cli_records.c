@@ -43,6 +43,9 @@ static const struct cli_field migration_fields[] = {
 	{ "downtime-ms", "downtime_ms", true },
 	{ "predicted-downtime-ms", "predicted_downtime_ms", false },
 	{ "downtime-limit-ms", "downtime_limit_ms", false },
+	{ "throttle-percent", "throttle_percent", false },
+	{ "bandwidth-bytes-per-s", "bandwidth_bytes_per_s", false },
+	{ "awaits-continue", "awaits_continue", false },
 	{ "clock-uncertainty-ms", "clock_uncertainty_ms", false },
 	{ "memory-total-bytes", "memory.total_bytes", false },
 	{ "memory-transferred-bytes", "memory.transferred_bytes", false },
@@ -93,9 +96,12 @@ int cli_migration_list(const struct cli_args *args, struct err *err)
 	return show_list(args, "migration.list", migration_fields, err);
 }
 
-/* A call about the migration uuid=. */
-static int call_about(const struct cli_args *args, const char *method, struct json_value **answer,
-		      const struct json_value **result, struct err *err)
+#define CANCEL_TIMEOUT_MS 70000 /* until everything is undone, which the daemon awaits */
+
+/* A call about the migration uuid=, with the parameter `number` of that name, if any. */
+static int call_with(const struct cli_args *args, const char *method, const char *number,
+		     uint64_t timeout_ms, struct json_value **answer,
+		     const struct json_value **result, struct err *err)
 {
 	CLEANUP_CALLER struct caller *caller = NULL;
 	struct json_writer *params;
@@ -107,7 +113,15 @@ static int call_about(const struct cli_args *args, const char *method, struct js
 	if (!params)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
 	json_put_string(params, "uuid", cli_text(args, "uuid"));
-	return caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, answer, result, err);
+	if (number)
+		json_put_integer(params, "bandwidth_mibps", cli_number(args, number, 0));
+	return caller_finish(caller, timeout_ms, NULL, NULL, answer, result, err);
+}
+
+static int call_about(const struct cli_args *args, const char *method, struct json_value **answer,
+		      const struct json_value **result, struct err *err)
+{
+	return call_with(args, method, NULL, CALL_TIMEOUT_MS, answer, result, err);
 }
 
 int cli_migration_record(const struct cli_args *args, struct json_value **answer,
@@ -193,5 +207,22 @@ int cli_migration_cancel(const struct cli_args *args, struct err *err)
 	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
 	const struct json_value *done;
 
-	return call_about(args, "migration.cancel", &answer, &done, err);
+	return call_with(args, "migration.cancel", NULL, CANCEL_TIMEOUT_MS, &answer, &done, err);
+}
+
+int cli_migration_param_set(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *done;
+
+	return call_with(args, "migration.param_set", "bandwidth-mibps", CALL_TIMEOUT_MS, &answer,
+			 &done, err);
+}
+
+int cli_migration_continue(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *done;
+
+	return call_about(args, "migration.continue", &answer, &done, err);
 }

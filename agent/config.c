@@ -88,9 +88,20 @@ static const struct config_row {
 	{ "metrics", "textfile", KIND_PATH, TEXT(metrics_file), .min = 1,
 	  .summary = "file that is kept for node_exporter's textfile collector, as "
 		     "/var/lib/prometheus/node-exporter/xenferry.prom; none unless said" },
-	{ "policy", "downtime-limit-ms", KIND_NUMBER, FIELD(downtime_limit_ms), .min = 1,
-	  .max = 600000, .initial = "300",
-	  .summary = "pre-copy ends when the rest fits into this time, milliseconds" },
+	{ "policy", "folder", KIND_PATH, TEXT(policies_dir), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xenferry/policies",
+	  .summary = "folder of one's own policies, <name>.json each, in RHV's form" },
+	{ "policy", "default", KIND_NAME, TEXT(policy), .min = 1,
+	  .initial = "minimal-downtime",
+	  .summary = "the policy of a migration that names none; see policy-list" },
+	{ "policy", "downtime-limit-ms", KIND_NUMBER, FIELD(downtime_limit_ms), .min = 0,
+	  .max = 600000, .initial = "0",
+	  .summary = "pre-copy ends when the rest fits into this time, milliseconds; 0: the "
+		     "policy's own limits hold" },
+	{ "policy", "bandwidth-mibps", KIND_NUMBER, FIELD(bandwidth_mibps), .min = 0,
+	  .max = 1048576, .initial = "0",
+	  .summary = "what the memory of one guest may take of the network, MiB/s; the last "
+		     "pass is not held up by it; 0: no limit" },
 	{ "policy", "drain-ms", KIND_NUMBER, FIELD(drain_ms), .min = 1, .max = 60000,
 	  .initial = "500",
 	  .summary = "longest wait for the disks of a suspended guest, milliseconds; a slower "

@@ -35,7 +35,10 @@ struct config {
 	char metrics_listen[64];             /* [metrics] listen: loopback address */
 	uint16_t metrics_port;               /* [metrics] port: 0: not served */
 	char metrics_file[CONFIG_PATH_MAX];  /* [metrics] textfile; "": none */
-	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms */
+	char policies_dir[CONFIG_PATH_MAX];  /* [policy] folder: the operator's own */
+	char policy[64];                     /* [policy] default */
+	uint32_t downtime_limit_ms;          /* [policy] downtime-limit-ms; 0: the policy's */
+	uint32_t bandwidth_mibps;            /* [policy] bandwidth-mibps; 0: no limit */
 	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
 	unsigned compress;                   /* [memory] compress: see codec_choice.h */
 	uint32_t channels;                   /* [memory] channels: 0 for as many as pay */

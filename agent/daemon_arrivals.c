@@ -57,7 +57,7 @@ static int take_control(struct arrivals *arrivals, const struct wire_hello *hell
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
 	memcpy(job->nonce, hello->nonce, sizeof(job->nonce));
 	log_info("job %s: a guest comes from %s", uuid, caller_name(caller));
-	return job_launch(job, caller_name(caller), 0, words, fd, err);
+	return job_launch(job, caller_name(caller), NULL, words, fd, err);
 }
 
 static int take_memory(struct arrivals *arrivals, const struct wire_hello *hello, int fd,

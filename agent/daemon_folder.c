@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "orders.h"
 
 static const char *const whiches[] = { "jobs", "history" };
 
@@ -152,6 +153,12 @@ int folders_make(const struct folders *folders, const char *uuid, const char *re
 		      : 0;
 }
 
+int folders_write_orders(const struct folders *folders, const char *uuid, const char *orders,
+			 size_t size, struct err *err)
+{
+	return write_file(folders, uuid, ORDERS_FILE, orders, size, err);
+}
+
 int folders_write_record(const struct folders *folders, const char *uuid, const char *record,
 			 size_t size, struct err *err)
 {
@@ -206,6 +213,11 @@ static struct json_value *read_file(const struct folders *folders, const char *w
 struct json_value *folders_request(const struct folders *folders, const char *uuid)
 {
 	return read_file(folders, "jobs", uuid, "request.json");
+}
+
+struct json_value *folders_orders(const struct folders *folders, const char *uuid)
+{
+	return read_file(folders, "jobs", uuid, ORDERS_FILE);
 }
 
 struct json_value *folders_record(const struct folders *folders, const char *uuid)

@@ -44,6 +44,10 @@ int folders_make(const struct folders *folders, const char *uuid, const char *re
 /* Replaces the job's record.json. */
 int folders_write_record(const struct folders *folders, const char *uuid, const char *record,
 			 size_t size, struct err *err);
+/* Replaces the job's orders.json (orders.h), and reads it; NULL when nothing was ordered yet. */
+int folders_write_orders(const struct folders *folders, const char *uuid, const char *orders,
+			 size_t size, struct err *err);
+struct json_value *folders_orders(const struct folders *folders, const char *uuid);
 /* Moves a job that has ended to the history, and prunes that to its newest. */
 int folders_file(const struct folders *folders, const char *uuid, struct err *err);
 

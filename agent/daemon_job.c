@@ -54,12 +54,18 @@ static void on_line(void *context, const char *line, size_t size)
 }
 
 static struct json_value *first_record(const struct daemon_job *job, const char *source,
-				       uint32_t downtime_limit_ms)
+				       const struct steering *steering)
 {
 	const struct jobs_setup *setup = &job->jobs->setup;
 	bool leaving = job->side == SIDE_SOURCE;
-	struct record record = { .side = job->side, .downtime_limit_ms = downtime_limit_ms };
+	struct record record = { .side = job->side };
 
+	if (steering) {
+		snprintf(record.policy, sizeof(record.policy), "%s", steering->policy.name);
+		record.downtime_limit_ms = steering->downtime_limit_ms ?
+						   steering->downtime_limit_ms :
+						   steering->policy.initial_ms;
+	}
 	memcpy(record.uuid, job->uuid, sizeof(record.uuid));
 	snprintf(record.guest_name, sizeof(record.guest_name), "%s", job->vm);
 	snprintf(record.source, sizeof(record.source), "%s", source);
@@ -245,12 +251,12 @@ static void conclude(struct daemon_job *job, const struct err *why)
 
 /* ---- beginnings ---- */
 
-int job_launch(struct daemon_job *job, const char *source, uint32_t downtime_limit_ms,
+int job_launch(struct daemon_job *job, const char *source, const struct steering *steering,
 	       const char *const words[], int peer_fd, struct err *err)
 {
 	int rc;
 
-	job->record = first_record(job, source, downtime_limit_ms);
+	job->record = first_record(job, source, steering);
 	if (!job->record) {
 		job_remove(job);
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
@@ -280,6 +286,8 @@ static bool read_folder(struct daemon_job *job)
 	CLEANUP_JSON_VALUE struct json_value *request = folders_request(setup->folders, job->uuid);
 	const char *side = json_get_string(request, "side"),
 		   *from = json_get_string(request, "from");
+	struct steering steering;
+	bool known;
 
 	if (side && strcmp(side, side_name(SIDE_TARGET)) == 0)
 		job->side = SIDE_TARGET;
@@ -288,8 +296,10 @@ static bool read_folder(struct daemon_job *job)
 	if (daemon_record_is_sound(job->record, job->uuid))
 		return true;
 	json_value_free(job->record);
+	known = job->side == SIDE_SOURCE &&
+		steering_read(request, setup->config, &steering, NULL) == 0;
 	job->record = first_record(job, from ? from : setup->config->host_name,
-				   (uint32_t)json_get_integer(request, "downtime_limit_ms", 0));
+				   known ? &steering : NULL);
 	return job->record != NULL;
 }
 

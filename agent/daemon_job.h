@@ -14,6 +14,7 @@
 #include "description.h"
 #include "hosts.h"
 #include "record.h"
+#include "steering.h"
 #include "sync.h"
 #include "uuid.h"
 
@@ -38,9 +39,10 @@ struct daemon_job *job_add(struct jobs *jobs, const char *uuid, enum side side);
 void job_remove(struct daemon_job *job);
 /*
  * Makes the first record and starts the worker: `words` as for worker_start(). `source` is the name
- * of the host that the guest leaves. On failure the job has ended, and is removed.
+ * of the host that the guest leaves; `steering` NULL at the target. On failure the job has ended,
+ * and is removed.
  */
-int job_launch(struct daemon_job *job, const char *source, uint32_t downtime_limit_ms,
+int job_launch(struct daemon_job *job, const char *source, const struct steering *steering,
 	       const char *const words[], int peer_fd, struct err *err);
 /*
  * Takes the job up from its folder: watches the worker that goes on, or concludes. On failure the

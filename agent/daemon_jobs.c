@@ -73,9 +73,7 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	json_put_boolean(writer, "live", true);
 	if (request->plan)
 		json_put_string(writer, "plan", request->plan);
-	if (request->policy)
-		json_put_string(writer, "policy", request->policy);
-	json_put_integer(writer, "downtime_limit_ms", request->downtime_limit_ms);
+	steering_copy(request->params, writer);
 	if (request->compress)
 		json_put_string(writer, "compress", request->compress);
 	if (request->channels >= 0)
@@ -103,14 +101,14 @@ static int start_source(struct jobs *jobs, const struct job_request *request, co
 	job->place = request->place;
 	log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
 		 job->place.address, job->place.port);
-	return job_launch(job, jobs->setup.config->host_name, request->downtime_limit_ms, words, -1,
-			  err);
+	return job_launch(job, jobs->setup.config->host_name, request->steering, words, -1, err);
 }
 
 int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid[UUID_TEXT],
 		 struct err *err)
 {
 	const struct daemon_job *same = find_guest(jobs, request->vm);
+	uint32_t policy_max = request->steering->policy.migrations_max;
 	uint8_t bytes[UUID_BYTES];
 
 	if (same && same->side == SIDE_SOURCE && same->place.port == request->place.port &&
@@ -130,6 +128,11 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 			       "%u guests leave this host already, which is outgoing-max; wait "
 			       "until one has gone",
 			       jobs->setup.config->outgoing_max);
+	if (policy_max > 0 && jobs_count(jobs, SIDE_SOURCE) >= policy_max)
+		return err_set(err, ERR_REFUSED, -EUSERS,
+			       "%u guests leave this host already, which is as many as policy %s "
+			       "allows (maxMigrations); wait until one has gone",
+			       policy_max, request->steering->policy.name);
 	uuid_make(jobs->setup.clock, bytes);
 	uuid_to_text(bytes, uuid);
 	return start_source(jobs, request, uuid, err);
@@ -154,6 +157,54 @@ int jobs_cancel(struct jobs *jobs, const char *uuid, struct err *err)
 	job->cancelled = true;
 	log_info("job %s: told to cancel", uuid);
 	return 0;
+}
+
+/* Why nothing can be said to this migration any more, or 0. */
+static int check_hearing(struct jobs *jobs, const struct daemon_job *job, const char *uuid,
+			 struct err *err)
+{
+	const char *point = job ? json_get_string(job->record, "sync_point") : NULL;
+	bool works = job && !job->recovering && !job_is_over(job) &&
+		     (job->worker || folders_worker(jobs->setup.folders, uuid));
+
+	if (!works)
+		return err_set(err, ERR_REFUSED, -ESRCH, "migration %s is %s: nothing hears it",
+			       uuid, job && job->recovering ? "being recovered" : "not running");
+	if (job->side == SIDE_TARGET)
+		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
+			       "migration %s is steered at its source, host %s", uuid,
+			       json_get_string(job->record, "source"));
+	if (job_status(job) == STATUS_BLACKOUT)
+		return err_set(err, ERR_REFUSED, -EALREADY,
+			       "migration %s has ended its copy (%s): it is too late", uuid,
+			       point ? point : "");
+	return 0;
+}
+
+int jobs_order(struct jobs *jobs, const char *uuid, const struct order *change, struct err *err)
+{
+	struct daemon_job *job = jobs_find(jobs, uuid);
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	CLEANUP_JSON_VALUE struct json_value *said = NULL;
+	int64_t mibps;
+	const char *text;
+	size_t size;
+	int rc = writer ? check_hearing(jobs, job, uuid, err) :
+			  err_set(err, ERR_FAILED, -ENOMEM, "no memory for an order");
+
+	if (rc < 0)
+		return rc;
+	said = folders_orders(jobs->setup.folders, uuid);
+	mibps = json_get_integer(said, "bandwidth_mibps", -1);
+	mibps = change->bandwidth_mibps >= 0 ? change->bandwidth_mibps : mibps;
+	json_object_begin(writer);
+	if (mibps >= 0)
+		json_put_integer(writer, "bandwidth_mibps", mibps);
+	json_put_boolean(writer, "continue",
+			 change->go_on || json_get_boolean(said, "continue", false));
+	json_object_end(writer);
+	text = json_text(writer, &size);
+	return folders_write_orders(jobs->setup.folders, uuid, text, size, err);
 }
 
 const struct json_value *jobs_record(const struct jobs *jobs, const char *uuid)

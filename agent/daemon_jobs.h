@@ -16,6 +16,8 @@
 #include "err.h"
 #include "hosts.h"
 #include "json.h"
+#include "orders.h"
+#include "steering.h"
 #include "sync.h"
 #include "uuid.h"
 
@@ -24,8 +26,8 @@ struct job_request {
 	const char *vm;
 	struct host_place place; /* the target */
 	const char *plan;        /* NULL: the default */
-	const char *policy;      /* NULL: the default */
-	uint32_t downtime_limit_ms;
+	const struct steering *steering;
+	const struct json_value *params; /* with steering's keys, as the operator said them */
 	const char *compress;    /* NULL: as configured */
 	int64_t channels;        /* -1: as configured */
 	bool verify;
@@ -63,6 +65,13 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 		 struct err *err);
 /* Asks the job's worker to undo everything. -ESRCH when nobody works on it. */
 int jobs_cancel(struct jobs *jobs, const char *uuid, struct err *err);
+
+/*
+ * Tells a migration that runs, through its folder: `change` holds what is new (bandwidth_mibps -1,
+ * go_on false: not that). ERR_REFUSED with the reason when nobody is there to hear it, or it is
+ * too late.
+ */
+int jobs_order(struct jobs *jobs, const char *uuid, const struct order *change, struct err *err);
 
 struct daemon_job *jobs_find(const struct jobs *jobs, const char *uuid); /* or NULL */
 /* How many run with this host on that side. */

@@ -18,9 +18,8 @@
 #define PACKAGE_VERSION "unreleased"
 #endif
 
+#define CANCEL_WAIT_MS 60000 /* then the answer is that it takes its time */
 #define LIST_TEXT_MAX (RPC_REPLY_MAX / 4 * 3) /* then the oldest are left out */
-#define DOWNTIME_LIMIT_MAX_MS 600000
-#define POLICY_NAME "minimal-downtime"
 
 /* A reply that is owed. */
 struct wait {
@@ -30,6 +29,7 @@ struct wait {
 	struct rpc_id id;
 	char uuid[UUID_TEXT]; /* "": the list of guests */
 	bool progress;
+	bool cancelling; /* it is told that the migration is to undo everything */
 	uv_timer_t deadline;
 };
 
@@ -93,6 +93,29 @@ static void send_event(struct client *client, const struct json_value *record)
 	client_send(client, writer);
 }
 
+/* Past SP3 a cancel changes nothing, and who asked for it is told so. */
+static void answer_cancel(const struct wait *wait, const struct json_value *record)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	bool moved = daemon_record_status(record) == STATUS_COMPLETED;
+	struct err err;
+
+	if (moved) {
+		(void)err_set(&err, ERR_REFUSED, -EALREADY,
+			      "migration %s could not be cancelled any more: the guest had been "
+			      "given to %s (SP3), and runs there", wait->uuid,
+			      json_get_string(record, "target"));
+		client_error(wait->client, &wait->id, rpc_number_of(&err), &err);
+		return;
+	}
+	if (!writer)
+		return;
+	rpc_result_begin(writer, &wait->id);
+	json_boolean(writer, true);
+	rpc_result_end(writer);
+	client_send(wait->client, writer);
+}
+
 void methods_changed(void *context, const struct json_value *record)
 {
 	struct methods *methods = context;
@@ -105,7 +128,10 @@ void methods_changed(void *context, const struct json_value *record)
 		if (strcmp(wait->uuid, uuid) != 0)
 			continue;
 		if (final) {
-			client_result(wait->client, &wait->id, record);
+			if (wait->cancelling)
+				answer_cancel(wait, record);
+			else
+				client_result(wait->client, &wait->id, record);
 			remove_wait(wait);
 		} else if (wait->progress) {
 			send_event(wait->client, record);
@@ -200,24 +226,16 @@ static int check_memory(const struct json_value *params, struct err *err)
 
 static int check_manner(const struct json_value *params, struct err *err)
 {
-	const char *policy = json_get_string(params, "policy");
-	int64_t limit_ms = json_get_integer(params, "downtime_limit_ms", 1);
-
 	if (!json_get_boolean(params, "live", false))
 		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
 			       "a guest is moved while it runs, and in no other way; say so with "
 			       "live=true");
-	if (policy && strcmp(policy, POLICY_NAME) != 0)
-		return err_set(err, ERR_REFUSED, -ENOENT,
-			       "there is no policy '%s'; the only one is " POLICY_NAME, policy);
-	if (limit_ms < 1 || limit_ms > DOWNTIME_LIMIT_MAX_MS)
-		return err_set(err, ERR_USAGE, -EINVAL, "the downtime limit is 1 to %d ms",
-			       DOWNTIME_LIMIT_MAX_MS);
 	return check_memory(params, err);
 }
 
+/* `steering` is what `wanted` points to. */
 static int read_migrate(const struct methods *methods, const struct json_value *params,
-			struct job_request *wanted, struct err *err)
+			struct steering *steering, struct job_request *wanted, struct err *err)
 {
 	const struct config *config = methods->config;
 	struct hosts hosts;
@@ -226,9 +244,8 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 	*wanted = (struct job_request){
 		.vm = json_get_string(params, "vm"),
 		.plan = json_get_string(params, "plan"),
-		.policy = json_get_string(params, "policy"),
-		.downtime_limit_ms = (uint32_t)json_get_integer(params, "downtime_limit_ms",
-								config->downtime_limit_ms),
+		.steering = steering,
+		.params = params,
 		.compress = json_get_string(params, "compress"),
 		.channels = json_get_integer(params, "channels", -1),
 		.verify = json_get_boolean(params, "verify", false),
@@ -236,6 +253,8 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 	rc = check_guest_name(wanted->vm, err);
 	if (rc == 0)
 		rc = check_manner(params, err);
+	if (rc == 0)
+		rc = steering_read(params, config, steering, err);
 	if (rc == 0)
 		rc = hosts_load(config->hosts_file, HOST_PORT_DEFAULT, &hosts, err);
 	if (rc == 0)
@@ -248,9 +267,10 @@ static int vm_migrate(struct methods *methods, struct client *client,
 		      const struct rpc_request *request, struct err *err)
 {
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	struct steering steering;
 	struct job_request wanted;
 	char uuid[UUID_TEXT];
-	int rc = read_migrate(methods, request->params, &wanted, err);
+	int rc = read_migrate(methods, request->params, &steering, &wanted, err);
 
 	if (rc < 0)
 		return rc;
@@ -262,6 +282,8 @@ static int vm_migrate(struct methods *methods, struct client *client,
 	rpc_result_begin(writer, &request->id);
 	json_object_begin(writer);
 	json_put_string(writer, "uuid", uuid);
+	if (policy_caution(&steering.policy))
+		json_put_string(writer, "caution", policy_caution(&steering.policy));
 	json_object_end(writer);
 	rpc_result_end(writer);
 	client_send(client, writer);
@@ -370,17 +392,41 @@ static int migration_cancel(struct methods *methods, struct client *client,
 			    const struct rpc_request *request, struct err *err)
 {
 	CLEANUP_JSON_VALUE struct json_value *read = NULL;
+	const struct json_value *record;
+	struct wait *wait;
+	int rc = find_record(methods, request, &record, &read, err);
+
+	if (rc == 0 && read)
+		rc = err_set(err, ERR_REFUSED, -ESRCH, "migration %s is %s already",
+			     json_get_string(record, "uuid"), json_get_string(record, "status"));
+	if (rc == 0)
+		rc = add_wait(methods, client, &request->id, json_get_string(record, "uuid"), &wait,
+			      err);
+	if (rc < 0)
+		return rc;
+	rc = jobs_cancel(methods->jobs, wait->uuid, err);
+	if (rc < 0) {
+		remove_wait(wait);
+		return rc;
+	}
+	wait->cancelling = true;
+	uv_timer_start(&wait->deadline, on_deadline, CANCEL_WAIT_MS, 0);
+	return 0;
+}
+
+/* Says `change` to the migration that a request names, and answers. */
+static int order(struct methods *methods, struct client *client,
+		 const struct rpc_request *request, const struct order *change, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *read = NULL;
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
 	const struct json_value *record;
 	int rc = find_record(methods, request, &record, &read, err);
 
 	if (rc == 0 && !writer)
 		rc = err_set(err, ERR_FAILED, -ENOMEM, "no memory for the answer");
-	if (rc == 0 && read)
-		rc = err_set(err, ERR_REFUSED, -ESRCH, "migration %s is %s already",
-			     json_get_string(record, "uuid"), json_get_string(record, "status"));
 	if (rc == 0)
-		rc = jobs_cancel(methods->jobs, json_get_string(record, "uuid"), err);
+		rc = jobs_order(methods->jobs, json_get_string(record, "uuid"), change, err);
 	if (rc < 0)
 		return rc;
 	rpc_result_begin(writer, &request->id);
@@ -400,6 +446,26 @@ static int event_wait(struct methods *methods, struct client *client,
 	return events_wait(methods->events, client, &request->id,
 			   json_get_integer(request->params, "since", -1), (uint64_t)timeout_s,
 			   err);
+}
+
+static int migration_param_set(struct methods *methods, struct client *client,
+			       const struct rpc_request *request, struct err *err)
+{
+	const struct order change = {
+		.bandwidth_mibps = json_get_integer(request->params, "bandwidth_mibps", -1),
+	};
+	struct stream_limit limit;
+	int rc = steering_bandwidth(change.bandwidth_mibps, &limit, err);
+
+	return rc < 0 ? rc : order(methods, client, request, &change, err);
+}
+
+static int migration_continue(struct methods *methods, struct client *client,
+			      const struct rpc_request *request, struct err *err)
+{
+	const struct order change = { .bandwidth_mibps = -1, .go_on = true };
+
+	return order(methods, client, request, &change, err);
 }
 
 static int agent_version(struct methods *methods, struct client *client,
@@ -447,6 +513,11 @@ static const struct method {
 	    { "compress", PARAM_TEXT, false },
 	    { "channels", PARAM_NUMBER, false },
 	    { "verify", PARAM_BOOLEAN, false },
+	    { "bandwidth_mibps", PARAM_NUMBER, false },
+	    { "limit_last_pass", PARAM_BOOLEAN, false },
+	    { "pause_before_switchover", PARAM_BOOLEAN, false },
+	    { "timeout_s", PARAM_NUMBER, false },
+	    { "timeout_action", PARAM_TEXT, false },
 	    { "async", PARAM_BOOLEAN, false } } }, /* it always is */
 	{ .name = "migration.list", .call = migration_list },
 	{ "migration.get", migration_get, { { "uuid", PARAM_TEXT, true } } },
@@ -457,6 +528,9 @@ static const struct method {
 	{ "migration.cancel", migration_cancel, { { "uuid", PARAM_TEXT, true } } },
 	{ "event.wait", event_wait,
 	  { { "since", PARAM_NUMBER, false }, { "timeout_s", PARAM_NUMBER, false } } },
+	{ "migration.param_set", migration_param_set,
+	  { { "uuid", PARAM_TEXT, true }, { "bandwidth_mibps", PARAM_NUMBER, true } } },
+	{ "migration.continue", migration_continue, { { "uuid", PARAM_TEXT, true } } },
 	{ .name = "agent.version", .call = agent_version },
 };
 /* clang-format on */

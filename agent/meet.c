@@ -432,6 +432,7 @@ static int say_point(struct migration *m, enum sync_point point, uint64_t deadli
 
 	if (rc < 0 || !sync_answered(point))
 		return rc;
+	m->cancellable &= !m->released; /* nobody may have heard that it is to be undone */
 	rc = sync_hear_answer(m->link, point, deadline_us, m->cancellable, &message, err);
 	if (rc < 0)
 		return rc;

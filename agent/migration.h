@@ -14,9 +14,11 @@
 #include "host.h"
 #include "journal.h"
 #include "link.h"
+#include "orders.h"
 #include "plan.h"
 #include "policy.h"
 #include "record.h"
+#include "steering.h"
 
 /* What the target answers a source that asks who owns the guest. */
 enum outcome { OUTCOME_UNDECIDED, OUTCOME_TAKEN, OUTCOME_NEVER };
@@ -50,7 +52,8 @@ struct memory_terms {
 
 struct migration_settings {
 	char vm[GUEST_NAME_MAX];    /* source: the guest as the operator named it */
-	uint32_t downtime_limit_ms;
+	struct steering steering;   /* source: how the copy is to go */
+	struct costs costs;         /* source: what a handover costs, as far as is known */
 	uint32_t drain_ms;          /* longest wait for the disks in the blackout */
 	struct memory_terms memory; /* source: as wished */
 	char host_name[64];         /* how the peer's record calls this host */
@@ -69,11 +72,18 @@ struct migration {
 	struct journal *journal;
 	struct record *record;
 	struct record_sink *sink;
+	struct orders *orders;      /* source: what the operator says meanwhile; NULL: nothing */
 
 	struct message offer;       /* target: SP0, heard before the plan was known */
 	struct description guest;   /* guest.domid is this host's */
 	struct policy policy;
 	struct memory_terms memory; /* as agreed upon at SP0 */
+
+	/* source: the copy under way */
+	uint64_t copy_timeout_us;
+	uint32_t throttle_percent;  /* of its time that the guest loses just now */
+	bool cannot_throttle;
+	bool may_switch;            /* the guest may be suspended when it fits */
 
 	size_t row;                 /* the row that was started last */
 	uint64_t deadline_us;       /* of the step that runs */

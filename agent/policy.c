@@ -4,32 +4,37 @@
 #include <errno.h>
 
 #define PAGE_BYTES 4096u
-#define STALL_PERCENT 90u /* an iteration that leaves more than this of the one before stalls */
 
 /*
- * A shorter iteration goes into the socket's buffer whole and would measure the memory's speed,
- * not the connection's.
+ * A shorter pass goes into the socket's buffer whole and would measure the memory's speed, not the
+ * connection's.
  */
 #define SAMPLE_BYTES_MIN (1024u * 1024u)
 
-/* In the spirit of RHV's "suspend workload if needed": five seconds at last, then give up. */
-static const struct policy_item builtin_schedule[] = {
-	{ 1, POLICY_SCALE_LIMIT, 150 },
-	{ 2, POLICY_SCALE_LIMIT, 200 },
-	{ 3, POLICY_SCALE_LIMIT, 300 },
-	{ 4, POLICY_SCALE_LIMIT, 400 },
-	{ 5, POLICY_SET_LIMIT, 5000 },
-	{ 6, POLICY_ABORT, 0 },
-};
+/*
+ * A policy's limits do not know what a handover costs here. Where it costs more than the limit no
+ * waiting helps: then copying may add this much of the limit, and no more.
+ */
+#define COPY_SHARE_MIN 0.1
 
-void policy_init(struct policy *policy, uint32_t downtime_limit_ms, uint32_t fixed_ms)
+int policy_check(uint32_t limit_ms, const struct costs *costs, struct err *err)
+{
+	if (limit_ms == 0 || costs->samples == 0 || costs->fixed_ms <= limit_ms)
+		return 0;
+	return err_set(err, ERR_NOT_CONVERGED, -ETIME,
+		       "a downtime of %u ms cannot be kept: the handover alone has taken %.0f ms "
+		       "between these hosts by this plan; raise downtime-limit-ms, or take "
+		       "another plan", limit_ms, costs->fixed_ms);
+}
+
+void policy_init(struct policy *policy, const struct policy_rules *rules, uint32_t limit_ms,
+		 const struct costs *costs)
 {
 	*policy = (struct policy){
-		.downtime_limit_ms = downtime_limit_ms,
-		.fixed_ms = fixed_ms,
-		.schedule = builtin_schedule,
-		.schedule_count = sizeof(builtin_schedule) / sizeof(builtin_schedule[0]),
-		.limit_ms = downtime_limit_ms,
+		.rules = *rules,
+		.costs = *costs,
+		.given_limit_ms = limit_ms,
+		.limit_ms = limit_ms ? limit_ms : rules->initial_ms,
 		.predicted_downtime_ms = UINT32_MAX,
 	};
 }
@@ -52,99 +57,138 @@ static uint64_t since(uint64_t now, uint64_t begun)
 	return now > begun ? now - begun : 0;
 }
 
-/* After sending: what left on the connection, and in which time, is its rate. */
+/* ---- measuring ---- */
+
+static void begin_pass(struct policy *policy, const struct stream_event *event, uint64_t now_us)
+{
+	policy->begun_us = now_us;
+	policy->begun_bytes = event->memory_bytes;
+}
+
+/* What left on the connection, and in which time, is its rate. */
 static void measure_rate(struct policy *policy, const struct stream_event *event, uint64_t now_us)
 {
 	uint64_t bytes = since(event->memory_bytes, policy->begun_bytes);
 	uint64_t rate = per_second(bytes, since(now_us, policy->begun_us));
 
+	policy->sent_bytes = bytes;
 	if (rate && (bytes >= SAMPLE_BYTES_MIN || !policy->send_bytes_per_s))
 		policy->send_bytes_per_s = rate;
 }
 
-/* Before sending: how much was dirtied since the iteration before was begun. */
+/* What is dirty now was dirtied since the pass was begun. */
 static void measure_dirt(struct policy *policy, const struct stream_event *event, uint64_t now_us)
 {
 	uint64_t pages = event->dirty_pages > 0 ? (uint64_t)event->dirty_pages : 0;
-	uint64_t before_bytes = policy->remaining_bytes;
-	double stall_bytes = (double)before_bytes * STALL_PERCENT / 100;
 
 	policy->remaining_bytes = pages < UINT64_MAX / PAGE_BYTES ? pages * PAGE_BYTES : UINT64_MAX;
 	policy->dirty_bytes_per_s =
 		per_second(policy->remaining_bytes, since(now_us, policy->begun_us));
-	/* the first set has none before it: what was sent then was all of the address space */
-	if (event->iteration > 1 && (double)policy->remaining_bytes > stall_bytes)
-		policy->stalls++;
 }
 
-static void predict(struct policy *policy)
+/* The rate of the last pass: that of earlier migrations, where only the others are limited. */
+static double last_rate(const struct policy *policy)
 {
-	double copy_ms;
+	bool known = policy->limited && policy->costs.send_bytes_per_s > policy->send_bytes_per_s;
+
+	return (double)(known ? policy->costs.send_bytes_per_s : policy->send_bytes_per_s);
+}
+
+/* Predicts the downtime; returns whether it fits, its margin included. */
+static bool fits(struct policy *policy)
+{
+	double rate = last_rate(policy), copy_ms, more_bytes, left_ms;
 
 	policy->predicted_downtime_ms = UINT32_MAX;
-	if (!policy->send_bytes_per_s)
-		return;
-	copy_ms = (double)policy->remaining_bytes * 1000 / (double)policy->send_bytes_per_s;
-	policy->predicted_downtime_ms = clamp_u32(copy_ms + policy->fixed_ms);
+	if (rate <= 0)
+		return false;
+	more_bytes = (double)policy->dirty_bytes_per_s * policy->costs.suspend_ms / 1000;
+	if (more_bytes > (double)policy->remaining_bytes) /* the pass was longer than that */
+		more_bytes = (double)policy->remaining_bytes;
+	copy_ms = ((double)policy->remaining_bytes + more_bytes) * 1000 / rate;
+	policy->predicted_downtime_ms = clamp_u32(copy_ms + policy->costs.fixed_ms);
+	left_ms = policy->limit_ms - policy->costs.fixed_ms -
+		  costs_margin_ms(&policy->costs, copy_ms);
+	if (policy->given_limit_ms == 0 && left_ms < policy->limit_ms * COPY_SHARE_MIN)
+		left_ms = policy->limit_ms * COPY_SHARE_MIN;
+	return copy_ms <= left_ms;
 }
 
-/* Applies the schedule as far as the stalls have come. Returns true when its word is abort. */
-static bool raise_limit(struct policy *policy)
+/* ---- the schedule ---- */
+
+/* Takes the next item if pass `stalls` is one for it. Returns true when its word is abort. */
+static bool take_item(struct policy *policy, uint32_t stalls)
 {
-	uint32_t limit_ms = policy->downtime_limit_ms;
-	bool over = false;
+	const struct policy_rules *rules = &policy->rules;
+	const struct policy_item *item = &rules->items[policy->next_item];
 
-	for (size_t i = 0; i < policy->schedule_count; i++) {
-		const struct policy_item *item = &policy->schedule[i];
-		uint32_t value_ms = item->value;
-
-		if (policy->stalls < item->stalls)
-			break;
-		if (item->action == POLICY_SCALE_LIMIT)
-			value_ms = clamp_u32((double)policy->downtime_limit_ms * item->value / 100);
-		if (item->action == POLICY_ABORT)
-			over = true;
-		else if (value_ms > limit_ms)
-			limit_ms = value_ms;
+	if (policy->next_item == rules->count || stalls <= item->stalls)
+		return false;
+	policy->next_item++;
+	switch (item->action) {
+	case POLICY_SET_DOWNTIME:
+		if (policy->given_limit_ms == 0 && item->downtime_ms > policy->limit_ms)
+			policy->limit_ms = item->downtime_ms;
+		return false;
+	case POLICY_POST_COPY:
+		return take_item(policy, stalls);
+	default:
+		return true;
 	}
-	policy->limit_ms = limit_ms;
-	return over;
 }
 
-static enum stream_decision give_up(const struct policy *policy, const struct stream_event *event,
-				    struct err *err)
+static enum stream_decision give_up(const struct policy *policy, uint32_t passes, struct err *err)
 {
 	const double mib = 1024.0 * 1024.0;
 
 	err_set(err, ERR_NOT_CONVERGED, -ETIME,
 		"the copy does not converge after %u iterations: the guest dirties %.1f MiB/s, "
-		"the connection sends %.1f MiB/s, and the %.1f MiB that remain do not fit "
-		"a downtime of %u ms; lower the guest's load or raise downtime-limit-ms",
-		event->iteration, (double)policy->dirty_bytes_per_s / mib,
-		(double)policy->send_bytes_per_s / mib, (double)policy->remaining_bytes / mib,
+		"the connection sends %.1f MiB/s, and the %.1f MiB that remain with the %.0f ms "
+		"that a handover takes do not fit a downtime of %u ms; lower the guest's load, "
+		"raise downtime-limit-ms, or take policy=suspend-workload-if-needed", passes,
+		(double)policy->dirty_bytes_per_s / mib, (double)policy->send_bytes_per_s / mib,
+		(double)policy->remaining_bytes / mib, policy->costs.fixed_ms,
 		policy->limit_ms);
 	return STREAM_ABORT;
+}
+
+void policy_forgive(struct policy *policy, uint32_t iteration)
+{
+	policy->skipped = iteration;
+}
+
+/* After pass number `iteration`, with what is dirty now. */
+static enum stream_decision decide(struct policy *policy, uint32_t iteration, struct err *err)
+{
+	uint32_t stalls = iteration > policy->skipped ? iteration - policy->skipped : 0;
+	bool over;
+
+	policy->decided = iteration;
+	if (fits(policy) || policy->remaining_bytes == 0 || policy->stop_at_once)
+		return STREAM_STOP;
+	over = take_item(policy, stalls) || stalls >= POLICY_ITERATIONS_MAX;
+	if (over)
+		return give_up(policy, iteration, err);
+	if (fits(policy))
+		return STREAM_STOP;
+	if (policy->rules.auto_converge && policy->remaining_bytes >= SAMPLE_BYTES_MIN)
+		converge_step(&policy->converge, policy->sent_bytes, policy->remaining_bytes);
+	return STREAM_CONTINUE;
 }
 
 enum stream_decision policy_decide(struct policy *policy, const struct stream_event *event,
 				   uint64_t now_us, struct err *err)
 {
-	bool over;
+	enum stream_decision decision = STREAM_CONTINUE;
 
-	if (event->sent) {
+	if (event->sent)
 		measure_rate(policy, event, now_us);
-		return STREAM_CONTINUE;
-	}
-	if (event->iteration > 0)
+	if (event->iteration > 0 && event->iteration != policy->decided &&
+	    event->dirty_pages >= 0) {
 		measure_dirt(policy, event, now_us);
-	policy->begun_us = now_us;
-	policy->begun_bytes = event->memory_bytes;
-	if (event->iteration == 0)
-		return STREAM_CONTINUE;
-
-	over = raise_limit(policy) || event->iteration >= POLICY_ITERATIONS_MAX;
-	predict(policy);
-	if (event->dirty_pages == 0 || policy->predicted_downtime_ms <= policy->limit_ms)
-		return STREAM_STOP;
-	return over ? give_up(policy, event, err) : STREAM_CONTINUE;
+		decision = decide(policy, event->iteration, err);
+	}
+	if (!event->sent)
+		begin_pass(policy, event, now_us);
+	return decision;
 }

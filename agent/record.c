@@ -206,7 +206,7 @@ void record_write(const struct record *record, uint64_t now_us, struct json_writ
 	json_put_string(writer, "target", record->target);
 	json_put_string(writer, "side", side_name(record->side));
 	json_put_string(writer, "plan", record->plan ? record->plan->name : "");
-	json_put_string(writer, "policy", "minimal-downtime");
+	json_put_string(writer, "policy", record->policy);
 	json_put_string(writer, "status", status_word(record->status));
 	json_put_string(writer, "phase", phase_name(record->phase));
 	json_put_string(writer, "sync_point", sync_label(record->sync_point));
@@ -216,6 +216,9 @@ void record_write(const struct record *record, uint64_t now_us, struct json_writ
 	json_put_double(writer, "downtime_ms", record_downtime_ms(record, end_us));
 	json_put_double(writer, "predicted_downtime_ms", record->predicted_downtime_ms);
 	json_put_integer(writer, "downtime_limit_ms", record->downtime_limit_ms);
+	json_put_integer(writer, "throttle_percent", record->throttle_percent);
+	json_put_integer(writer, "bandwidth_bytes_per_s", (int64_t)record->bandwidth_bytes_per_s);
+	json_put_boolean(writer, "awaits_continue", record->awaits_continue);
 	json_put_double(writer, "clock_uncertainty_ms",
 			(double)record->clock_uncertainty_us / 1000);
 	write_memory(record, writer);

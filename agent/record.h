@@ -86,6 +86,10 @@ struct record {
 	uint64_t dirty_bytes_per_s, send_bytes_per_s, eta_ms;
 	uint32_t iterations;
 	double predicted_downtime_ms;
+	char policy[64];
+	uint32_t throttle_percent;        /* of its time that the guest is to lose; 0: none */
+	uint64_t bandwidth_bytes_per_s;   /* the limit; 0: none */
+	bool awaits_continue;             /* everything fits: the operator says when */
 
 	struct step_stamp steps[RECORD_STEPS_MAX];
 	size_t step_count;

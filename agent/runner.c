@@ -74,6 +74,14 @@ static int say_where(int rc, const char *where, struct err *err)
 	return refusal || rc == -ECONNABORTED ? rc : err_prefix(err, rc, "%s", where);
 }
 
+/* The source may take its guest back until it says SP3; the target is not to keep it waiting. */
+static bool can_cancel(const struct migration *m, enum phase phase)
+{
+	if (m->side == SIDE_TARGET)
+		return phase < PHASE_BLACKOUT;
+	return !m->released && m->row <= plan_row_at(m->plan, SYNC_SP3);
+}
+
 static int run_step(struct migration *m, struct err *err)
 {
 	const struct step *step = m->plan->rows[m->row].step;
@@ -81,7 +89,7 @@ static int run_step(struct migration *m, struct err *err)
 	bool durable = phase < PHASE_BLACKOUT || step->traits & STEP_SUSPENDS;
 	int rc;
 
-	m->cancellable = phase < PHASE_BLACKOUT;
+	m->cancellable = can_cancel(m, phase);
 	announce_row(m, step, phase);
 	if (!step->run[m->side])
 		return 0;

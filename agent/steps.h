@@ -8,7 +8,7 @@
 
 #include "plan.h"
 
-/* steps_source.c, in the order of the handover plan */
+/* steps_source.c and steps_copy.c, in the order of the handover plan */
 step_fn source_describe;
 step_fn source_watch_disks, source_unwatch_disks;
 step_fn source_copy, source_stop_copy;

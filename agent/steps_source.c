@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The source's steps, in the order of the handover plan: describe, watch_disks, copy, suspend,
- * finish_copy, drain (and close_disks, unplug_vifs), write_release, leave_bridges, tear_down.
+ * The source's steps beside the copy's (steps_copy.c), in the order of the handover plan: describe,
+ * watch_disks, suspend, drain (and close_disks, unplug_vifs), write_release, leave_bridges,
+ * tear_down.
  */
 #include "steps.h"
 
@@ -14,7 +15,6 @@
 #include "tlv.h"
 
 #define CHECK_DISKS_MS 10000 /* how long a deep queue may keep us from suspending */
-#define FIXED_COST_MS 60     /* suspend, hand over and resume: what no faster copy can save */
 
 /* Keeps what recovery needs to know of the guest. */
 static int keep_guest(struct migration *m, struct err *err)
@@ -58,107 +58,6 @@ int source_unwatch_disks(struct migration *m, struct err *err)
 	return 0;
 }
 
-static void note_counts(struct record *record, const struct stream_event *event)
-{
-	record->wire_bytes = event->wire_bytes;
-	record->transferred_bytes = event->memory_bytes + event->zero_pages * 4096;
-	record->zero_pages = event->zero_pages;
-	record->verified_pages = event->verified_pages;
-	record->late_pages = event->late_pages;
-	record->verify_us = event->verify_us;
-}
-
-static void note_progress(struct migration *m, const struct stream_event *event)
-{
-	struct record *record = m->record;
-
-	note_counts(record, event);
-	record_progress(record, record->transferred_bytes, clock_now_us(m->clock));
-	record->dirty_bytes_per_s = m->policy.dirty_bytes_per_s;
-	record->predicted_downtime_ms = m->policy.predicted_downtime_ms == UINT32_MAX ?
-						0 : m->policy.predicted_downtime_ms;
-	migration_publish(m, false);
-}
-
-/* A pass begins with what is dirty, in the first one all of memory, and ends when it is sent. */
-static void note_pass(struct migration *m, const struct stream_event *event)
-{
-	uint64_t dirty_bytes = m->record->memory_bytes, now_us = clock_now_us(m->clock);
-
-	note_counts(m->record, event);
-	if (event->iteration > 0)
-		dirty_bytes = event->dirty_pages > 0 ? (uint64_t)event->dirty_pages * 4096 : 0;
-	if (event->sent)
-		record_pass_end(m->record, m->record->transferred_bytes, now_us);
-	else
-		record_pass_start(m->record, dirty_bytes, m->record->transferred_bytes, now_us);
-}
-
-static int decide(struct migration *m, const struct stream_event *event, struct err *err)
-{
-	enum stream_decision decision =
-		policy_decide(&m->policy, event, clock_now_us(m->clock), err);
-
-	note_pass(m, event);
-	note_progress(m, event);
-	if (decision == STREAM_ABORT)
-		return -ETIMEDOUT;
-	return m->host->ops->stream_reply(m->host, decision, err);
-}
-
-/* Ends when the library asks for the guest to be suspended; the answer is source_suspend(). */
-static int copy_until_suspend(struct migration *m, struct err *err)
-{
-	for (;;) {
-		struct stream_event event;
-		int rc = m->host->ops->stream_next(m->host, m->link->ops->fd(m->link),
-						   m->deadline_us, true, &event, err);
-
-		if (rc < 0)
-			return rc;
-		switch (event.kind) {
-		case STREAM_PROGRESS:
-			note_progress(m, &event);
-			break;
-		case STREAM_ITERATION:
-			rc = decide(m, &event, err);
-			break;
-		case STREAM_SUSPEND:
-			note_counts(m->record, &event);
-			record_pass_end(m->record, m->record->transferred_bytes,
-					clock_now_us(m->clock));
-			return 0;
-		case STREAM_PEER:
-			rc = meet_hear_abort(m, err);
-			break;
-		case STREAM_FINISHED:
-			return err_set(err, ERR_FAILED, -EIO, "sending memory ended early: %s",
-				       event.message);
-		}
-		if (rc < 0)
-			return rc;
-	}
-}
-
-int source_copy(struct migration *m, struct err *err)
-{
-	struct memory_path path;
-	int rc = memory_open(m, m->deadline_us, &path, err);
-
-	if (rc < 0)
-		return rc;
-	policy_init(&m->policy, m->settings.downtime_limit_ms, FIXED_COST_MS);
-	rc = m->host->ops->save_begin(m->host, &m->guest, &path, err);
-	return rc < 0 ? rc : copy_until_suspend(m, err);
-}
-
-int source_stop_copy(struct migration *m, struct err *err)
-{
-	(void)err;
-	m->host->ops->stream_stop(m->host);
-	return 0;
-}
-
 int source_suspend(struct migration *m, struct err *err)
 {
 	uint64_t now_us = clock_now_us(m->clock);
@@ -185,37 +84,6 @@ int source_resume(struct migration *m, struct err *err)
 	}
 	if (m->record->suspended_us)
 		m->record->running_us = clock_now_us(m->clock);
-	return 0;
-}
-
-/*
- * The peer may speak before our own child has ended: SP2, which is heard at its point, or that it
- * gives up. Then its child goes, and ours fails.
- */
-int source_finish_copy(struct migration *m, struct err *err)
-{
-	int peer_fd = m->link->ops->fd(m->link);
-	bool peer_spoke = false;
-	struct stream_event event;
-
-	record_pass_start(m->record, 0, m->record->transferred_bytes, m->record->suspended_us);
-	do {
-		int rc = m->host->ops->stream_next(m->host, peer_spoke ? -1 : peer_fd,
-						   m->deadline_us, false, &event, err);
-
-		if (rc < 0)
-			return rc;
-		note_counts(m->record, &event);
-		peer_spoke |= event.kind == STREAM_PEER;
-	} while (event.kind != STREAM_FINISHED);
-	record_pass_end(m->record, m->record->transferred_bytes, clock_now_us(m->clock));
-	if (!event.ok && peer_spoke && meet_hear_abort(m, err) == -ECONNABORTED)
-		return -ECONNABORTED;
-	if (!event.ok)
-		return err_set(err, ERR_FAILED, -EIO, "sending the last pages failed: %s",
-			       event.message);
-	m->record->remaining_bytes = 0;
-	m->record->eta_ms = 0;
 	return 0;
 }
 

@@ -52,7 +52,6 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	work->migration.record = &work->record;
 	work->migration.sink = &work->channel.sink;
 	work->migration.settings.drain_ms = config->drain_ms;
-	work->migration.settings.downtime_limit_ms = config->downtime_limit_ms;
 	work->migration.settings.memory.compress = config->compress;
 	work->migration.settings.memory.channels = config->channels;
 	snprintf(work->migration.settings.host_name,
@@ -126,6 +125,25 @@ static void read_memory_request(const struct json_value *request, struct memory_
 	memory->verify = json_get_boolean(request, "verify", false);
 }
 
+static int read_steering(struct work *work, const struct json_value *request, struct err *err)
+{
+	struct migration_settings *settings = &work->migration.settings;
+	struct steering *steering = &settings->steering;
+	int rc = steering_read(request, work->config, steering, err);
+
+	if (rc < 0)
+		return rc;
+	snprintf(work->record.policy, sizeof(work->record.policy), "%s", steering->policy.name);
+	work->record.downtime_limit_ms = steering->downtime_limit_ms ?
+						 steering->downtime_limit_ms :
+						 steering->policy.initial_ms;
+	costs_read(work->config->state_dir, work->record.target, work->migration.plan->name,
+		   &settings->costs);
+	orders_init(&work->orders, &work->job);
+	work->migration.orders = &work->orders.orders;
+	return 0;
+}
+
 /* What the daemon wrote down of the operator's request; it has been checked there. */
 static int read_request(struct work *work, struct err *err)
 {
@@ -152,8 +170,6 @@ static int read_request(struct work *work, struct err *err)
 		return -EINVAL;
 	}
 	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
-	m->settings.downtime_limit_ms = (uint32_t)json_get_integer(
-		request, "downtime_limit_ms", m->settings.downtime_limit_ms);
 	read_memory_request(request, &m->settings.memory);
 	snprintf(work->note.address, sizeof(work->note.address), "%s", address);
 	snprintf(work->note.certificate, sizeof(work->note.certificate), "%s",
@@ -163,8 +179,7 @@ static int read_request(struct work *work, struct err *err)
 	snprintf(work->record.source, sizeof(work->record.source), "%s",
 		 m->settings.host_name);
 	snprintf(work->record.target, sizeof(work->record.target), "%s", host);
-	work->record.downtime_limit_ms = m->settings.downtime_limit_ms;
-	return 0;
+	return read_steering(work, request, err);
 }
 
 static int connect_to_target(struct work *work, const struct peer_tcp *peer, struct err *err)
@@ -182,6 +197,19 @@ static int connect_to_target(struct work *work, const struct peer_tcp *peer, str
 					&m->clock_offset_us, &work->record.clock_uncertainty_us,
 					err);
 	return rc;
+}
+
+/* What this handover has cost tells how long the next one will take. */
+static void learn(struct work *work)
+{
+	struct migration *m = &work->migration;
+	struct costs costs = m->settings.costs;
+	struct err err;
+
+	costs_learn(&costs, &work->record, m->policy.limited);
+	if (costs_write(work->config->state_dir, work->record.target, m->plan->name, &costs,
+			&err) < 0)
+		log_warning("job %s: %s", work->record.uuid, err.message);
 }
 
 static int migrate_as_source(struct work *work, struct err *err)
@@ -202,7 +230,10 @@ static int migrate_as_source(struct work *work, struct err *err)
 	if (rc < 0)
 		return rc;
 	m->peer = &peer.peer;
-	return plan_run(m, 0, err);
+	rc = plan_run(m, 0, err);
+	if (rc == 0)
+		learn(work);
+	return rc;
 }
 
 /* ---- target ---- */

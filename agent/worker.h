@@ -18,6 +18,7 @@ struct work {
 	struct channel channel;
 	struct plan plan; /* what migration.plan points to */
 	struct record record;
+	struct orders_folder orders; /* source */
 	struct migration migration;
 };
 

@@ -80,6 +80,7 @@ bool json_is_object(const struct json_value *value);
 bool json_is_array(const struct json_value *value);
 /* All accept NULL and a value of another type, and then return NULL, 0, false or `fallback`. */
 const struct json_value *json_get(const struct json_value *object, const char *key);
+unsigned json_line_of(const struct json_value *value);         /* of its text, from 1 */
 size_t json_size(const struct json_value *value);              /* members or elements */
 const struct json_value *json_at(const struct json_value *array, size_t index);
 const char *json_key_at(const struct json_value *object, size_t index);

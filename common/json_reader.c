@@ -24,6 +24,7 @@ struct json_member;
 struct json_value {
 	enum json_type type;
 	bool boolean;
+	unsigned line;               /* where it is written, or begins; from 1 */
 	char *text;                  /* of a string or a number, as it was written */
 	struct json_member *members; /* of an object or an array */
 	size_t count, capacity;
@@ -35,6 +36,10 @@ struct json_member {
 };
 
 struct parser {
+	yajl_handle yajl;
+	const char *text;
+	size_t counted;   /* bytes of the text in which `line` counts the newlines, from 1 */
+	unsigned line;
 	struct json_value *root;
 	/*
 	 * The open objects and arrays, the innermost last. They lie inside each other's members; an
@@ -91,23 +96,35 @@ static struct json_member *container_grow(struct json_value *container)
 	return &container->members[container->count++];
 }
 
+/* The line to which the parser has come. */
+static unsigned parser_line(struct parser *parser)
+{
+	size_t consumed = yajl_get_bytes_consumed(parser->yajl);
+
+	for (; parser->counted < consumed; parser->counted++)
+		parser->line += parser->text[parser->counted] == '\n';
+	return parser->line;
+}
+
 /* Where the next value goes: into the innermost open container, or the root. */
 static struct json_value *parser_place(struct parser *parser, enum json_type type)
 {
-	struct json_member *member;
+	struct json_member *member = NULL;
+	struct json_value *value;
 
 	if (parser->depth == 0) {
-		parser->root = calloc(1, sizeof(*parser->root));
-		if (parser->root)
-			parser->root->type = type;
-		return parser->root;
+		parser->root = value = calloc(1, sizeof(*parser->root));
+	} else {
+		member = container_grow(parser->open[parser->depth - 1]);
+		value = member ? &member->value : NULL;
 	}
-	member = container_grow(parser->open[parser->depth - 1]);
-	if (!member)
+	if (!value)
 		return NULL;
-	member->key = steal(parser->key);
-	member->value.type = type;
-	return &member->value;
+	if (member)
+		member->key = steal(parser->key);
+	value->type = type;
+	value->line = parser_line(parser);
+	return value;
 }
 
 static int parser_text(struct parser *parser, enum json_type type, const char *text, size_t size)
@@ -229,9 +246,11 @@ static void complain(struct complaint *complaint, yajl_handle yajl, const struct
 
 static struct json_value *parse(const char *text, size_t size, struct complaint *complaint)
 {
-	struct parser parser = { 0 };
+	struct parser parser = { .text = text, .line = 1 };
 	yajl_handle yajl = yajl_alloc(&callbacks, NULL, &parser);
 	size_t offset;
+
+	parser.yajl = yajl;
 
 	if (!yajl) {
 		*complaint = (struct complaint){ .what = "out of memory", .line = 1 };
@@ -335,6 +354,11 @@ const struct json_value *json_get(const struct json_value *object, const char *k
 		if (strcmp(object->members[i].key, key) == 0)
 			return &object->members[i].value;
 	return NULL;
+}
+
+unsigned json_line_of(const struct json_value *value)
+{
+	return value ? value->line : 0;
 }
 
 size_t json_size(const struct json_value *value)

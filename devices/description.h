@@ -55,6 +55,8 @@ struct description {
 	uint32_t domid;                /* at the host that holds this copy; never on the wire */
 	uint32_t vcpus;
 	uint8_t vcpus_online[GUEST_VCPUS_MAX / 8]; /* a bit each, lowest first */
+	uint32_t cpu_weight;           /* the scheduler's; 0: not known */
+	uint32_t cpu_cap_percent;      /* of one CPU; 0: none */
 	uint32_t create_flags;         /* XEN_DOMCTL_CDF_* */
 	uint32_t emulation_flags;      /* XEN_X86_EMU_* */
 	uint64_t pages_max;            /* the domain's max_pages */

@@ -44,6 +44,7 @@ struct field {
 	uint64_t min, max;
 	enum { TEXT, NUMBER_32, NUMBER_64 } form;
 	uint16_t type; /* never reused for something else */
+	bool optional; /* a peer may not know it, or not say it */
 };
 
 #define MEMBER(member) \
@@ -52,6 +53,9 @@ struct field {
 #define TEXT_FIELD(number, member) { .type = (number), .form = TEXT, MEMBER(member) }
 #define NUMBER_FIELD(number, width, member, low, high) \
 	{ .type = (number), .form = NUMBER_##width, MEMBER(member), .min = (low), .max = (high) }
+#define OPTIONAL_FIELD(number, width, member, low, high) \
+	{ .type = (number), .form = NUMBER_##width, MEMBER(member), .min = (low), .max = (high), \
+	  .optional = true }
 
 static const struct field fields[] = {
 	TEXT_FIELD(1, name),
@@ -71,6 +75,8 @@ static const struct field fields[] = {
 	TEXT_FIELD(15, start_time),
 	TEXT_FIELD(16, dm_version),
 	NUMBER_FIELD(17, 64, videoram_kib, 0, UINT64_MAX), /* signed: see check_whole() */
+	OPTIONAL_FIELD(18, 32, cpu_weight, 0, UINT16_MAX),
+	OPTIONAL_FIELD(19, 32, cpu_cap_percent, 0, UINT16_MAX),
 };
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -81,7 +87,7 @@ static void encode_field(const struct field *field, const struct description *gu
 			 struct tlv_writer *writer)
 {
 	const char *member = (const char *)guest + field->offset;
-	uint16_t type = (uint16_t)(field->type | TLV_REQUIRED);
+	uint16_t type = (uint16_t)(field->type | (field->optional ? 0 : TLV_REQUIRED));
 	uint64_t number_64;
 	uint32_t number_32;
 
@@ -326,7 +332,7 @@ static int decode_any(const struct tlv_field *wire, struct description *guest, u
 static const char *check_whole(const struct description *guest, uint32_t seen)
 {
 	for (size_t i = 0; i < FIELDS; i++)
-		if (!(seen & UINT32_C(1) << i))
+		if (!(seen & UINT32_C(1) << i) && !fields[i].optional)
 			return fields[i].name;
 	if (!(seen & SEEN_VCPUS_ONLINE))
 		return "vcpus_online";

@@ -110,6 +110,12 @@ int domain_unpause(struct hypervisor *hypervisor, const struct description *gues
 int domain_settle(struct hypervisor *hypervisor, struct store *store,
 		  const struct description *guest, struct err *err);
 
+/* ---- slowing down, at the source: domain_cap.c ---- */
+
+/* As host_ops.cap. */
+int domain_cap(struct hypervisor *hypervisor, const struct description *guest,
+	       uint32_t cap_percent, struct err *err);
+
 /* ---- suspending and resuming, at the source: domain_suspend.c ---- */
 
 /*

@@ -117,7 +117,11 @@ static int describe_hypervisor(struct hypervisor *hypervisor, const xc_domaininf
 				    &guest->console_pfn, err);
 	if (rc == 0)
 		rc = ops->paging_pool(hypervisor, guest->domid, &guest->paging_pool_bytes, err);
-	return rc;
+	if (rc < 0)
+		return rc;
+	rc = ops->scheduling(hypervisor, guest->domid, &guest->cpu_weight, &guest->cpu_cap_percent,
+			     err);
+	return rc == -EOPNOTSUPP ? 0 : rc;
 }
 
 /* Copies a node's value where there is one; a value that does not fit is left out. */

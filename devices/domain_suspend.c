@@ -109,15 +109,20 @@ static int look(const struct waiting *waiting, struct err *err)
 	return 0;
 }
 
-/* As look(), until `deadline_us`. */
-static int wait_suspended(const struct waiting *waiting, uint64_t deadline_us, struct err *err)
+/* As look(), until `deadline_us`; -ECANCELED when `cancellable` and a cancel request is pending. */
+static int wait_suspended(const struct waiting *waiting, uint64_t deadline_us, bool cancellable,
+			  struct err *err)
 {
 	for (;;) {
+		uint64_t now_us = clock_now_us(waiting->clock);
 		int rc = look(waiting, err);
 
-		if (rc != 0 || clock_now_us(waiting->clock) >= deadline_us)
+		if (rc != 0 || now_us >= deadline_us)
 			return rc;
-		clock_sleep_us(waiting->clock, LOOK_EVERY_US);
+		if (clock_wait(waiting->clock, NULL, 0, now_us + LOOK_EVERY_US, cancellable) < 0)
+			return err_set(err, ERR_CANCELLED, -ECANCELED,
+				       "cancelled while guest %s was asked to suspend",
+				       waiting->guest->name);
 	}
 }
 
@@ -134,7 +139,8 @@ static int give_up(const struct waiting *waiting, struct err *err)
 		return err_set(err, ERR_TIMED_OUT, -ETIMEDOUT,
 			       "guest %s did not answer the request to suspend in time; it was "
 			       "taken back. Is the guest too busy, or hung?", name);
-	rc = wait_suspended(waiting, clock_after_ms(waiting->clock, GRACE_MS), err);
+	rc = wait_suspended(waiting, clock_after_ms(waiting->clock, GRACE_MS), false,
+			    err);
 	if (rc < 0)
 		return rc;
 	if (rc > 0)
@@ -159,7 +165,7 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 
 	if (rc < 0)
 		return rc;
-	rc = wait_suspended(&waiting, deadline_us, err);
+	rc = wait_suspended(&waiting, deadline_us, true, err);
 	if (rc == 0)
 		return give_up(&waiting, err);
 	if (rc < 0)
@@ -177,7 +183,7 @@ static int settle_request(const struct waiting *waiting, struct err *err)
 	int rc = withdraw(waiting->store, waiting->guest->domid, &withdrawn, err);
 
 	if (rc == 0 && !withdrawn)
-		rc = wait_suspended(waiting, clock_after_ms(waiting->clock, LATE_MS), err);
+		rc = wait_suspended(waiting, clock_after_ms(waiting->clock, LATE_MS), false, err);
 	return rc < 0 && rc != -ESHUTDOWN ? rc : 0;
 }
 

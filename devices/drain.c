@@ -222,12 +222,17 @@ static int not_drained(const struct drain *drain, const struct queue *queue, con
 
 /* ---- waiting ---- */
 
-static void pause_until(const struct drain *drain, uint64_t us, uint64_t deadline_us)
+static int pause_until(const struct drain *drain, uint64_t us, uint64_t deadline_us,
+		       struct err *err)
 {
-	uint64_t now_us = clock_now_us(drain->site.clock);
-	uint64_t left_us = deadline_us > now_us ? deadline_us - now_us : 0;
+	uint64_t until_us = clock_now_us(drain->site.clock) + us;
 
-	clock_sleep_us(drain->site.clock, us < left_us ? us : left_us);
+	if (until_us > deadline_us)
+		until_us = deadline_us;
+	if (clock_wait(drain->site.clock, NULL, 0, until_us, true) < 0)
+		return err_set(err, ERR_CANCELLED, -ECANCELED,
+			       "cancelled while the disks were waited for");
+	return 0;
 }
 
 /* Whether what is outstanding fits `drain_ms` at the rate since `start`, `elapsed_us` ago. */
@@ -269,12 +274,16 @@ int drain_check(struct drain *drain, uint32_t drain_ms, uint64_t deadline_us, st
 					   "too many to suspend the guest now: try again when its "
 					   "disk is less busy, or with a larger drain-ms",
 					   err);
-		pause_until(drain, SAMPLE_US, deadline_us);
+		rc = pause_until(drain, SAMPLE_US, deadline_us, err);
+		if (rc < 0)
+			return rc;
 	}
 }
 
 int drain_wait(struct drain *drain, uint64_t deadline_us, struct err *err)
 {
+	int rc;
+
 	for (size_t i = 0; i < drain->count; i++)
 		drain->queues[i].quiet = 0;
 	for (;;) {
@@ -295,6 +304,8 @@ int drain_wait(struct drain *drain, uint64_t deadline_us, struct err *err)
 					   "its disk is too slow to hand over: try again when it "
 					   "is less busy, or with a larger drain-ms",
 					   err);
-		pause_until(drain, poll_us, deadline_us);
+		rc = pause_until(drain, poll_us, deadline_us, err);
+		if (rc < 0)
+			return rc;
 	}
 }

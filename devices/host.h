@@ -4,12 +4,12 @@
  * machine, behind one table. Every member is implemented; the plan's steps call nothing else.
  *
  * Entry points in the order in which a migration calls them:
- *   source: describe, watch_disks, save_begin, stream_limit, stream_next..., check_disks, suspend,
- *           stream_reply, stream_next (finished), drain, close_devices, leave_bridges,
+ *   source: describe, watch_disks, save_begin, stream_limit, stream_next..., cap, check_disks,
+ *           suspend, stream_reply, stream_next (finished), drain, close_devices, leave_bridges,
  *           unplug, destroy
  *   target: examine, create, plug, hold_disks, restore_begin, stream_next (finished), introduce,
  *           forget_macs, unpause, announce, vifs_connected, release_disks, settle
- *   undo:   replug, resume, stream_stop, unwatch_disks / unplug, destroy
+ *   undo:   replug, resume, cap, stream_stop, unwatch_disks / unplug, destroy
  *
  * Every function returns 0 or a negative errno with `err` filled, unless it says otherwise.
  * `deadline_us` is on the clock given to host_xen_open(). Functions marked [blackout] may run
@@ -155,6 +155,14 @@ struct host_ops {
 	int (*save_begin)(struct host *host, const struct description *guest,
 			  const struct memory_path *path, struct err *err);
 
+	/*
+	 * Lets the guest have `cap_percent` of one CPU (0: as much as it wants), by the scheduler;
+	 * its own is guest->cpu_cap_percent. Idempotent; harmless when the guest is gone.
+	 * -EOPNOTSUPP where the scheduler has no caps.
+	 */
+	int (*cap)(struct host *host, const struct description *guest, uint32_t cap_percent,
+		   struct err *err);
+
 	/* ---- either side: while the stream child works ---- */
 
 	/*
@@ -189,7 +197,8 @@ struct host_ops {
 	/*
 	 * Asks the guest to suspend, waits for its acknowledgement and until Xen says it is. Takes
 	 * the request back when it is not acknowledged by the deadline. `*suspended_at_us`: when it
-	 * was seen suspended.
+	 * was seen suspended. -ECANCELED when a cancel request is pending: resume() takes the
+	 * request to the guest back.
 	 */
 	int (*suspend)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		       uint64_t *suspended_at_us, struct err *err);
@@ -198,7 +207,10 @@ struct host_ops {
 	 * left them. Harmless when the guest is not suspended; withdraws a pending suspend request.
 	 */
 	int (*resume)(struct host *host, const struct description *guest, struct err *err);
-	/* Waits until no request of the suspended guest is outstanding on any VBD. [blackout] */
+	/*
+	 * Waits until no request of the suspended guest is outstanding on any VBD. -ECANCELED when
+	 * a cancel request is pending. [blackout]
+	 */
 	int (*drain)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		     struct err *err);
 	/*

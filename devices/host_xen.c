@@ -139,6 +139,12 @@ static int host_save_begin(struct host *host, const struct description *guest,
 				 path, &xen(host)->stream, err);
 }
 
+static int host_cap(struct host *host, const struct description *guest, uint32_t cap_percent,
+		    struct err *err)
+{
+	return domain_cap(xen(host)->hypervisor, guest, cap_percent, err);
+}
+
 /* ---- either side: while the stream's child works ---- */
 
 static int host_stream_next(struct host *host, int peer_fd, uint64_t deadline_us,
@@ -292,6 +298,7 @@ static const struct host_ops xen_ops = {
 	.watch_disks = host_watch_disks,
 	.unwatch_disks = host_unwatch_disks,
 	.save_begin = host_save_begin,
+	.cap = host_cap,
 	.stream_next = host_stream_next,
 	.stream_reply = host_stream_reply,
 	.stream_limit = host_stream_limit,

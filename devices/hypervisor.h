@@ -37,6 +37,16 @@ struct hypervisor_ops {
 	int (*paging_pool)(struct hypervisor *hypervisor, uint32_t domid, uint64_t *bytes,
 			   struct err *err);
 
+	/*
+	 * The scheduler's weight of a domain, and its cap in percent of one CPU (0: none).
+	 * -EOPNOTSUPP where the scheduler knows neither: only credit and credit2 do.
+	 */
+	int (*scheduling)(struct hypervisor *hypervisor, uint32_t domid, uint32_t *weight,
+			  uint32_t *cap_percent, struct err *err);
+	/* Sets the cap, and the weight unless it is 0. -EOPNOTSUPP as above. */
+	int (*schedule)(struct hypervisor *hypervisor, uint32_t domid, uint32_t weight,
+			uint32_t cap_percent, struct err *err);
+
 	/* A new domain, paused, without vcpus or memory. */
 	int (*create)(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
 		      uint32_t *domid, struct err *err);

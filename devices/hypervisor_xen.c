@@ -115,6 +115,85 @@ static int xen_paging_pool(struct hypervisor *hypervisor, uint32_t domid, uint64
 	return 0;
 }
 
+/* ---- scheduling ---- */
+
+/* credit and credit2 say the same in structures of their own. */
+struct scheduling {
+	uint16_t weight, cap;
+};
+
+static int get_scheduling(xc_interface *xch, int scheduler, uint32_t domid,
+			  struct scheduling *scheduling)
+{
+	struct xen_domctl_sched_credit2 credit2 = { 0 };
+	struct xen_domctl_sched_credit credit = { 0 };
+	bool second = scheduler == XEN_SCHEDULER_CREDIT2;
+	int r = second ? xc_sched_credit2_domain_get(xch, domid, &credit2)
+		       : xc_sched_credit_domain_get(xch, domid, &credit);
+
+	scheduling->weight = second ? credit2.weight : credit.weight;
+	scheduling->cap = second ? credit2.cap : credit.cap;
+	return r;
+}
+
+static int set_scheduling(xc_interface *xch, int scheduler, uint32_t domid,
+			  const struct scheduling *scheduling)
+{
+	struct xen_domctl_sched_credit2 credit2 = { scheduling->weight, scheduling->cap };
+	struct xen_domctl_sched_credit credit = { scheduling->weight, scheduling->cap };
+
+	return scheduler == XEN_SCHEDULER_CREDIT2 ?
+		       xc_sched_credit2_domain_set(xch, domid, &credit2) :
+		       xc_sched_credit_domain_set(xch, domid, &credit);
+}
+
+/* Returns the scheduler's number, or -EOPNOTSUPP. A cpupool's own is taken for the system's. */
+static int find_scheduler(struct hypervisor *hypervisor, struct err *err)
+{
+	int scheduler = -1;
+
+	if (xc_sched_id(xen(hypervisor)->xch, &scheduler) < 0)
+		return failed(hypervisor, err, "ask for Xen's scheduler");
+	if (scheduler == XEN_SCHEDULER_CREDIT || scheduler == XEN_SCHEDULER_CREDIT2)
+		return scheduler;
+	return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
+		       "Xen's scheduler here has no caps: only credit and credit2 have");
+}
+
+static int xen_scheduling(struct hypervisor *hypervisor, uint32_t domid, uint32_t *weight,
+			  uint32_t *cap_percent, struct err *err)
+{
+	struct scheduling scheduling;
+	int scheduler = find_scheduler(hypervisor, err);
+
+	if (scheduler < 0)
+		return scheduler;
+	if (get_scheduling(xen(hypervisor)->xch, scheduler, domid, &scheduling) < 0)
+		return failed(hypervisor, err, "read domain %u's scheduling", domid);
+	*weight = scheduling.weight;
+	*cap_percent = scheduling.cap;
+	return 0;
+}
+
+static int xen_schedule(struct hypervisor *hypervisor, uint32_t domid, uint32_t weight,
+			uint32_t cap_percent, struct err *err)
+{
+	struct scheduling scheduling = { (uint16_t)weight, (uint16_t)cap_percent }, now;
+	int scheduler = find_scheduler(hypervisor, err);
+
+	if (scheduler < 0)
+		return scheduler;
+	if (get_scheduling(xen(hypervisor)->xch, scheduler, domid, &now) < 0)
+		return failed(hypervisor, err, "read domain %u's scheduling", domid);
+	if (weight == 0)
+		scheduling.weight = now.weight;
+	if (now.weight == scheduling.weight && now.cap == scheduling.cap)
+		return 0;
+	if (set_scheduling(xen(hypervisor)->xch, scheduler, domid, &scheduling) < 0)
+		return failed(hypervisor, err, "cap domain %u at %u %%", domid, cap_percent);
+	return 0;
+}
+
 /* ---- making ---- */
 
 static int xen_create(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
@@ -143,6 +222,13 @@ static int xen_configure(struct hypervisor *hypervisor, const struct description
 	if (guest->paging_pool_bytes > 0 &&
 	    xc_set_paging_mempool_size(xch, domid, guest->paging_pool_bytes) < 0)
 		return failed(hypervisor, err, "set the size of domain %u's paging pool", domid);
+	if (guest->cpu_weight > 0 || guest->cpu_cap_percent > 0) {
+		int rc = xen_schedule(hypervisor, domid, guest->cpu_weight, guest->cpu_cap_percent,
+				      err);
+
+		if (rc < 0 && rc != -EOPNOTSUPP)
+			return rc;
+	}
 	/* The stream brings the source's; until then Xen's default. */
 	if (xc_domain_set_tsc_info(xch, domid, 0, 0, 0, 0) < 0)
 		return failed(hypervisor, err, "set domain %u's TSC mode", domid);
@@ -204,6 +290,8 @@ static const struct hypervisor_ops xen_ops = {
 	.domains = xen_domains,
 	.parameter = xen_parameter,
 	.paging_pool = xen_paging_pool,
+	.scheduling = xen_scheduling,
+	.schedule = xen_schedule,
 	.create = xen_create,
 	.configure = xen_configure,
 	.allocate_port = xen_allocate_port,

@@ -88,6 +88,38 @@ static int fake_paging_pool(struct hypervisor *hypervisor, uint32_t domid, uint6
 	return 0;
 }
 
+static int check_scheduler(const struct fake_hypervisor *self, struct err *err)
+{
+	return self->weight ? 0 : err_set(err, ERR_REFUSED, -EOPNOTSUPP, "Xen: no caps");
+}
+
+static int fake_scheduling(struct hypervisor *hypervisor, uint32_t domid, uint32_t *weight,
+			   uint32_t *cap_percent, struct err *err)
+{
+	struct fake_hypervisor *self = fake(hypervisor);
+	int rc = check_scheduler(self, err);
+
+	(void)domid;
+	*weight = self->weight;
+	*cap_percent = self->cap_percent;
+	return rc;
+}
+
+static int fake_schedule(struct hypervisor *hypervisor, uint32_t domid, uint32_t weight,
+			 uint32_t cap_percent, struct err *err)
+{
+	struct fake_hypervisor *self = fake(hypervisor);
+	int rc = check_scheduler(self, err);
+
+	if (rc == 0)
+		rc = spend_call(self, domid, err);
+	if (rc < 0)
+		return rc;
+	self->weight = weight ? weight : self->weight;
+	self->cap_percent = cap_percent;
+	return 0;
+}
+
 static int fake_create(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
 		       uint32_t *domid, struct err *err)
 {
@@ -192,6 +224,8 @@ static const struct hypervisor_ops fake_ops = {
 	.domains = fake_domains,
 	.parameter = fake_parameter,
 	.paging_pool = fake_paging_pool,
+	.scheduling = fake_scheduling,
+	.schedule = fake_schedule,
 	.create = fake_create,
 	.configure = fake_configure,
 	.allocate_port = fake_allocate_port,
@@ -212,6 +246,7 @@ void fake_hypervisor_init(struct fake_hypervisor *self)
 					XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_shadow,
 			.version = "4.17",
 		},
+		.weight = 256,
 		.next_port = 1,
 		.calls_left = -1,
 	};

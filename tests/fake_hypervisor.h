@@ -18,6 +18,7 @@ struct fake_hypervisor {
 	xc_domaininfo_t domains[FAKE_DOMAINS_MAX]; /* in order of domid */
 	size_t count;
 	struct xen_domctl_createdomain config; /* of the last domain created */
+	uint32_t weight, cap_percent; /* of every domain; weight 0: no scheduler with caps */
 	uint64_t claimed_pages;
 	uint32_t next_port;
 	unsigned unpauses, resumes, destroys;

@@ -27,6 +27,8 @@ static int enter(struct fake_migration *fake, struct err *err, const char *forma
 	vsnprintf(entry, sizeof(fake->log[0]), format, args);
 	va_end(args);
 	fake->log_count++;
+	if (fake->cancel_at && strcmp(entry, fake->cancel_at) == 0)
+		fake->clock.cancelled = true;
 	if (!fake->fail_at || strcmp(entry, fake->fail_at) != 0)
 		return 0;
 	return err_set(err, ERR_FAILED, fake->fail_rc, "told to fail at %s", entry);
@@ -73,6 +75,7 @@ static int host_describe(struct host *host, const char *vm, struct description *
 	snprintf(guest->uuid, sizeof(guest->uuid), FAKE_GUEST_UUID);
 	guest->type = GUEST_PVH;
 	guest->vcpus = 1;
+	guest->cpu_cap_percent = 35;
 	guest->domid = 7;
 	return enter(CONTAINER(host, host), err, "describe");
 }
@@ -147,6 +150,11 @@ static int host_stream_next(struct host *host, int peer_fd, uint64_t deadline_us
 static int host_stream_reply(struct host *host, int answer, struct err *err)
 {
 	return enter(CONTAINER(host, host), err, "stream_reply %d", answer);
+}
+
+static int host_cap(GUEST, uint32_t cap_percent, struct err *err)
+{
+	return enter(CONTAINER(host, host), err, "cap %u", cap_percent);
 }
 
 static int host_stream_limit(struct host *host, const struct stream_limit *limit, struct err *err)
@@ -230,6 +238,7 @@ static const struct host_ops host_ops = {
 	.save_begin = host_save_begin,
 	.stream_next = host_stream_next,
 	.stream_reply = host_stream_reply,
+	.cap = host_cap,
 	.stream_limit = host_stream_limit,
 	.stream_stop = host_stream_stop,
 	.check_disks = host_check_disks,
@@ -416,7 +425,7 @@ void fake_migration_init(struct fake_migration *fake, enum side side, const char
 	description_init(&m->guest);
 	m->side = side;
 	m->plan = plan_find(plan);
-	m->settings = (struct migration_settings){ .vm = "g1", .downtime_limit_ms = 300,
+	m->settings = (struct migration_settings){ .vm = "g1",
 						   .drain_ms = 1000, .host_name = "A" };
 	m->clock = &fake->clock.clock;
 	m->host = &fake->host;

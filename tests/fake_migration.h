@@ -29,6 +29,7 @@ struct fake_migration {
 
 	const char *fail_at;      /* the log entry at which to fail, half done; NULL: nowhere */
 	int fail_rc;
+	const char *cancel_at;    /* the log entry at which the operator cancels; NULL: never */
 	bool guest_gone;          /* list() does not find it */
 	enum sync_point last;     /* the last point that was said or heard */
 	bool owes_answer;         /* the peer has to answer it */

@@ -70,7 +70,8 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_string_equal(config.listen, "127.0.0.1");
 	assert_int_equal(config.port, 8002);
 	assert_true(config.tls);
-	assert_int_equal(config.downtime_limit_ms, 300);
+	assert_int_equal(config.downtime_limit_ms, 0);
+	assert_string_equal(config.policy, "minimal-downtime");
 	assert_true(config.host_name[0] != '\0');
 	assert_true(config.libexec_dir[0] == '/');
 }
@@ -128,7 +129,7 @@ static const struct mistake {
 	{ "[agent]\nstate = var/lib\n", 2, "absolute path" },
 	{ "[agent]\nname =\n", 2, "name" },
 	{ "[agent]\nname = a b\n", 2, "blanks" },
-	{ "[policy]\ndowntime-limit-ms = 0\n", 2, "a number from 1 to 600000" },
+	{ "[policy]\ndowntime-limit-ms = -1\n", 2, "a number from 0 to 600000" },
 	{ "[policy]\nnothing\n", 2, "neither a [section]" },
 };
 

@@ -168,6 +168,20 @@ static void what_is_not_there_or_of_another_type_is_the_fallback(void **state)
 	json_value_free(NULL);
 }
 
+static void a_value_knows_its_line(void **state)
+{
+	CLEANUP_JSON_VALUE struct json_value *root =
+		parsed("\n{\n \"a\": 1, \"b\":\n  [\n\n\"x\", true],\n\"c\": {}}");
+
+	(void)state;
+	assert_int_equal(json_line_of(root), 2);
+	assert_int_equal(json_line_of(json_get(root, "a")), 3);
+	assert_int_equal(json_line_of(json_get(root, "b")), 4);
+	assert_int_equal(json_line_of(json_at(json_get(root, "b"), 0)), 6);
+	assert_int_equal(json_line_of(json_get(root, "c")), 7);
+	assert_int_equal(json_line_of(NULL), 0);
+}
+
 static void only_a_whole_number_within_64_bits_is_an_integer(void **state)
 {
 	static const struct {
@@ -383,6 +397,7 @@ int main(void)
 		cmocka_unit_test(members_are_bounded),
 		cmocka_unit_test(a_copy_says_the_same),
 		cmocka_unit_test(the_copy_of_nothing_is_null),
+		cmocka_unit_test(a_value_knows_its_line),
 		cmocka_unit_test(a_file_is_read_whole),
 		cmocka_unit_test(a_mistake_in_a_file_is_named_by_file_and_line),
 		cmocka_unit_test(a_file_over_its_bound_is_refused),

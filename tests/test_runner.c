@@ -22,6 +22,7 @@ static const struct {
 } undos[] = {
 	{ SIDE_SOURCE, "watch_disks", "unwatch_disks" },
 	{ SIDE_SOURCE, "save_begin", "stream_stop" },
+	{ SIDE_SOURCE, "save_begin", "cap 35" },
 	{ SIDE_SOURCE, "close 1", "replug 1" },
 	{ SIDE_SOURCE, "close 2", "replug 2" },
 	{ SIDE_SOURCE, "journal released", "journal taken-back" },
@@ -219,14 +220,47 @@ static void a_cancel_before_the_suspend_undoes_and_says_cancelled(void **state)
 	fake_migration_fini(&fake);
 }
 
-static void a_cancel_request_is_not_heard_once_the_guest_is_suspended(void **state)
+/* Whatever it does just then, also while the guest is suspended. */
+static void a_cancel_anywhere_before_sp3_undoes_and_after_it_changes_nothing(void **state)
+{
+	struct fake_migration good, fake;
+	size_t given;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(run(&good, SIDE_SOURCE, "handover", NULL, &err), 0);
+	given = fake_index(&good, "say SP3");
+	for (size_t i = 0; i < good.log_count; i++) {
+		bool before = i + 2 < given; /* the last look is the one before SP2 is heard */
+		int rc;
+
+		fake_migration_init(&fake, SIDE_SOURCE, "handover");
+		fake.cancel_at = good.log[i];
+		err = (struct err){ 0 };
+		rc = plan_run(&fake.migration, 0, &err);
+		if (before)
+			assert_undone(&fake, good.log[i]);
+		if (before)
+			assert_int_equal(err.code, ERR_CANCELLED);
+		if (i >= given)
+			assert_int_equal(rc, 0);
+		if (fake_count(&fake, "suspend") > 0)
+			assert_int_equal(fake_count(&fake, "resume"), rc < 0 ? 1 : 0);
+		fake_migration_fini(&fake);
+	}
+	fake_migration_fini(&good);
+}
+
+/* Ending the child may take long; the guest is not to crawl so long. */
+static void the_guest_has_its_own_pace_before_the_copy_is_ended(void **state)
 {
 	struct fake_migration fake;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(run(&fake, SIDE_SOURCE, "handover", NULL, &err), 0);
-	assert_false(fake.migration.cancellable);
+	assert_true(run(&fake, SIDE_SOURCE, "handover", "stream_next 1", &err) < 0);
+	assert_int_equal(fake_count(&fake, "cap 35"), 1);
+	assert_true(fake_index(&fake, "cap 35") < fake_index(&fake, "stream_stop"));
 	fake_migration_fini(&fake);
 }
 
@@ -369,7 +403,8 @@ int main(void)
 		cmocka_unit_test(a_refusal_names_every_reason_and_touches_nothing),
 		cmocka_unit_test(a_failure_after_the_offer_is_no_refusal_any_more),
 		cmocka_unit_test(a_cancel_before_the_suspend_undoes_and_says_cancelled),
-		cmocka_unit_test(a_cancel_request_is_not_heard_once_the_guest_is_suspended),
+		cmocka_unit_test(a_cancel_anywhere_before_sp3_undoes_and_after_it_changes_nothing),
+		cmocka_unit_test(the_guest_has_its_own_pace_before_the_copy_is_ended),
 		cmocka_unit_test(in_doubt_the_source_asks_and_goes_on_when_it_was_taken),
 		cmocka_unit_test(in_doubt_the_source_resumes_only_when_told_never),
 		cmocka_unit_test(a_doubt_that_nobody_answers_stays_a_doubt),

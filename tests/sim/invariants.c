@@ -143,6 +143,8 @@ void invariants_hold_at_end(struct world *world)
 
 	if (!world->lost_with_host && !runs_at(world, winner))
 		world_violation(world, "in the end the guest runs nowhere");
+	if (world->hosts[SIDE_SOURCE].cap_percent && runs_at(world, SIDE_SOURCE))
+		world_violation(world, "the guest goes on at the source, and slowed down");
 	if (runs_at(world, winner))
 		guest_has_all(world, winner);
 	if (runs_at(world, winner) || winner == SIDE_SOURCE)

@@ -204,6 +204,27 @@ EFFECT(release)
 
 HOST_OP(release_disks, "release the disks", DIVISIBLE, MS, release)
 
+/* ---- the guest's pace ---- */
+
+EFFECT(lift_cap)
+{
+	host->cap_percent = 0;
+	return 0;
+}
+
+EFFECT(set_cap)
+{
+	host->cap_percent = 50;
+	return 0;
+}
+
+static int host_cap(struct host *host, const struct description *guest, uint32_t cap_percent,
+		    struct err *err)
+{
+	return sim_call(host, guest, cap_percent ? "cap" : "lift the cap", STEP_FAULTS, MS, 0,
+			cap_percent ? set_cap : lift_cap, err);
+}
+
 /* ---- the source's disks ---- */
 
 EFFECT(watch)
@@ -441,6 +462,7 @@ EFFECT(remove_domain)
 	host->domain = DOMAIN_NONE;
 	host->domid = 0;
 	host->complete = host->introduced = host->named = host->claim = host->watching = false;
+	host->cap_percent = 0;
 	return 0;
 }
 
@@ -463,6 +485,7 @@ const struct host_ops sim_host_ops = {
 	.watch_disks = host_watch_disks,
 	.unwatch_disks = host_unwatch_disks,
 	.save_begin = sim_save_begin,
+	.cap = host_cap,
 	.stream_next = sim_stream_next,
 	.stream_reply = sim_stream_reply,
 	.stream_limit = sim_stream_limit,

@@ -15,7 +15,10 @@ enum domain_state { DOMAIN_NONE, DOMAIN_BUILT, DOMAIN_RUNNING, DOMAIN_SUSPENDED 
 /* The child that moves memory; it ends with its worker. */
 struct sim_stream {
 	bool running, saving, hangs;
-	enum { SAVER_FIRST, SAVER_SECOND, SAVER_SUSPEND, SAVER_SENDS, SAVER_DONE } stage;
+	enum {
+		SAVER_FIRST, SAVER_HIGH, SAVER_HIGHER, SAVER_CALM, SAVER_SUSPEND, SAVER_SENDS,
+		SAVER_DONE
+	} stage;
 	uint64_t due_us; /* its next event; NEVER_US: it waits for an answer, or hangs */
 };
 
@@ -40,6 +43,7 @@ struct sim_host {
 	bool vbd_plugged, vif_plugged;
 	bool vbd_held;         /* target: the backend does not know its disk yet */
 	bool vbd_closed, vif_closed; /* source: the backends have let go, the frontends rest */
+	uint32_t cap_percent;  /* source: that the guest goes on with; 0: its own */
 	bool on_bridge;
 	uint64_t drained_us;   /* from when on no request is outstanding */
 	uint64_t down_until_us; /* it was reset, and comes up again */

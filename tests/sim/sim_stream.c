@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The children that move memory. The saving one asks twice what to do, then for the suspend, then
- * sends the rest and is done; the restoring one is done when all of it has come. Either fails when
- * the connection between them goes before that.
+ * The children that move memory. The saving one asks what to do before the first pass and after
+ * each of three, of which the guest dirties all that two have sent, so that it is slowed down; then
+ * for the suspend, then sends the rest and is done; the restoring one is done when all of it has
+ * come. Either fails when the connection between them goes before that.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "world.h"
 
 #define ITERATION_US (300 * MS)
+#define HIGH_PAGES 100000
 #define LAST_PAGES_US (10 * MS)
 #define TEAR_DOWN_US (5 * MS) /* after the last byte the saving child still cleans up */
 #define BEGIN_FAULTS (BIT(FAILS) | BIT(SLOW) | ANY_DEATH)
@@ -137,9 +139,13 @@ static void next_of_saver(struct sim_host *host, struct stream_event *event)
 	stream->due_us = NEVER_US; /* until it is answered */
 	switch (stream->stage++) {
 	case SAVER_FIRST:
-	case SAVER_SECOND:
+	case SAVER_HIGH:
+	case SAVER_HIGHER:
+	case SAVER_CALM:
 		event->kind = STREAM_ITERATION;
 		event->iteration = stream->stage - 1;
+		event->sent = event->iteration > 0;
+		event->dirty_pages = stream->stage > SAVER_CALM ? 0 : HIGH_PAGES;
 		world_event(sim_worker_of(&host->host), "stream: asks about iteration %u",
 			    event->iteration);
 		return;
@@ -237,7 +243,7 @@ static int answer_saver(struct sim_host *host, int answer)
 
 	stream->due_us = now_us + chooser_time_us(world->chooser, ITERATION_US);
 	if (stream->stage == SAVER_SUSPEND && answer != STREAM_STOP) /* another iteration */
-		stream->stage = SAVER_SECOND;
+		stream->stage = SAVER_CALM;
 	if (stream->stage != SAVER_SENDS)
 		return 0;
 	if (world->hosts[SIDE_SOURCE].domain != DOMAIN_SUSPENDED)

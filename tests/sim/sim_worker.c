@@ -91,8 +91,13 @@ static void set_up(struct process *process)
 	m->plan = process->world->plan;
 	m->settings = (struct migration_settings){
 		.memory = { .channels = 1 },
-		.vm = "g1", .downtime_limit_ms = 300, .drain_ms = 1000, .host_name = "A"
+		.vm = "g1", .drain_ms = 1000, .host_name = "A"
 	};
+	m->settings.steering.policy = *policy_builtin_at(0);
+	costs_init(&m->settings.costs);
+	m->policy = (struct policy){ .next_item = 0 };
+	m->throttle_percent = 0;
+	m->cannot_throttle = false;
 	m->clock = &process->clock;
 	m->host = &process->world->hosts[process->side].host;
 	m->link = process->recovering ? NULL : &process->link;

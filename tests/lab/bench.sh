@@ -99,6 +99,7 @@ one_round() {
 	to=$(hosts | grep -vx "$from" | head -1)
 	secure "$1" "$from" "$to"
 	measure "$1" "$from" "$to"
+	[ "$1" != handover ] || cp "$RUN/move.out" "$RUN/records/$(milliseconds)"
 	[ "$1" = floor ] || moves=$((moves + 1))
 	echo "$moves" > "$RUN/moves"
 	[ "$agent_ms" = 0 ] || share=$(ratio "$agent_ms" "$gap_ms")
@@ -129,7 +130,8 @@ round_to_json() {
 	printf '"total_ms": %s, "disk_ok": %s}' "$total" "$disk_ok"
 }
 
-# print_json XL HANDOVER FLOOR SHARE PLAIN: the medians come with the rounds that they are of.
+# print_json XL HANDOVER FLOOR SHARE PLAIN: the medians come with the rounds that they are of, and
+# with what simulated hosts foretell, if they were asked.
 print_json() {
 	local line comma=
 	printf '{"rounds": ['
@@ -142,7 +144,11 @@ print_json() {
 	printf '"handover-plain": %s}, ' "$5"
 	printf '"median_share_of_gap": %s, "handover_to_xl": %s, "handover_to_floor": %s, ' \
 		"$4" "$(ratio "$2" "$1")" "$(ratio "$2" "$3")"
-	printf '"handover_to_plain": %s}\n' "$(ratio "$2" "$5")"
+	printf '"handover_to_plain": %s' "$(ratio "$2" "$5")"
+	[ -z "${predicted_ms:-}" ] ||
+		printf ', "simulated": {"measured_ms": %s, "predicted_ms": %s, "ratio": %s}' \
+			"$measured_ms" "$predicted_ms" "$(ratio "$predicted_ms" "$measured_ms")"
+	printf '}\n'
 }
 
 # print_summary XL HANDOVER FLOOR SHARE PLAIN
@@ -153,12 +159,14 @@ print_summary() {
 }
 
 lab_bench() {
-	local rounds=5 contenders="handover xl floor" json=false contender round medians
+	local rounds=5 contenders="handover xl floor" json=false simulated=false
+	local contender round medians measured_ms='' predicted_ms=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--rounds) rounds=${2:-}; shift ;;
 		--contenders) contenders=${2//,/ }; shift ;;
 		--json) json=true ;;
+		--simulated) simulated=true ;;
 		*) usage ;;
 		esac
 		shift
@@ -166,6 +174,8 @@ lab_bench() {
 	[[ $rounds =~ ^[1-9][0-9]?$ ]] || usage
 	lab_guest_where > /dev/null 2>&1 || lab_guest_start A
 	: > "$RUN/results"
+	rm -rf "$RUN/records"
+	mkdir "$RUN/records"
 	print_row contender gap_ms total_ms sent lost agent_ms share disk_ok
 	for ((round = 1; round <= rounds; round++)); do
 		for contender in $contenders; do
@@ -174,6 +184,7 @@ lab_bench() {
 	done
 	medians=("$(median xl 2)" "$(median handover 2)" "$(median floor 2)" "$(median handover 8)"
 		"$(median handover-plain 2)")
+	! $simulated || predict "$(< "$RUN/builddir")" "$RUN"/records/* >&2
 	if $json; then print_json "${medians[@]}"; else print_summary "${medians[@]}"; fi
 	! grep -q false "$RUN/results" || die "a write of the guest was lost or landed out of order"
 }

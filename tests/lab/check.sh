@@ -357,6 +357,15 @@ check_xl_afterwards() {
 	check "xl destroy leaves nothing" eventually 20 clean B
 }
 
+# Some of what `lab fault` does: a program that dies at either side, and a network that is cut when
+# only the target knows whose the guest is.
+check_faults() {
+	local cases='worker-killed SP2 target|stream-killed copy source|network-cut SP3 target'
+	echo "# faults ($((SECONDS / 60)) min)"
+	check "faults: one guest runs, and well, after each" lab_fault --cases "^($cases)"
+	sed 's/^/# /' "$RUN/faults" || true
+}
+
 # at_most NAME LIMIT: a number of the bench's result, which must be there.
 at_most() {
 	local value
@@ -403,6 +412,7 @@ check_lab() {
 	check_older_plan
 	check_async
 	check_xl_afterwards
+	check_faults
 	check_bench
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]

@@ -83,6 +83,7 @@ build_images() {
 	compile guest/ledger.c "$to/bin/ledger"
 	compile remote.c "$to/bin/remote" -static # static: the dom0's libc is not ours
 	compile ping.c "$to/bin/ping"
+	compile strike.c "$to/bin/strike" -static
 	compile floor.c "$to/bin/floor" -lxenctrl -lxenguest -lxenstore
 
 	busybox_tree "$to/guest"
@@ -104,7 +105,7 @@ build_images() {
 	copy_modules "$kernel" "$to/dom0" $DOM0_MODULES
 	install -d "$to/dom0/var/log/xen" # Xen's hotplug scripts fail without
 	install "$HERE/dom0/init" "$to/dom0/sbin/lab-init"
-	install "$to/bin/remote" "$to/bin/floor" "$HERE"/dom0/{start-agent,ask-console,leftovers} \
+	install "$to"/bin/{remote,floor,strike} "$HERE"/dom0/{start-agent,ask-console,leftovers} \
 		"$to/dom0/usr/local/bin"
 	install -m 644 "$base/vmlinuz" "$to/guest.img" "$to/dom0/boot"
 	install -m 644 "$HERE"/guest/*.cfg "$to/dom0/root"

@@ -15,9 +15,26 @@
 
 const char *xl_config_path(uint32_t domid, const char *uuid, char path[XL_CONFIG_PATH_MAX])
 {
-	snprintf(path, XL_CONFIG_PATH_MAX, "/var/lib/xen/userdata-d.%" PRIu32 ".%s.libxl-json",
+	snprintf(path, XL_CONFIG_PATH_MAX, XL_CONFIG_FOLDER "/userdata-d.%" PRIu32 ".%s.libxl-json",
 		 domid, uuid);
 	return path;
+}
+
+size_t xl_config_find(const char *folder, const char *uuid, uint32_t *domids, size_t max)
+{
+	CLEANUP_DIR DIR *entries = opendir(folder);
+	const struct dirent *entry;
+	size_t count = 0;
+
+	while (entries && count < max && (entry = readdir(entries))) {
+		char path[XL_CONFIG_PATH_MAX];
+		uint32_t domid;
+
+		if (sscanf(entry->d_name, "userdata-d.%" SCNu32, &domid) == 1 &&
+		    strcmp(entry->d_name, strrchr(xl_config_path(domid, uuid, path), '/') + 1) == 0)
+			domids[count++] = domid;
+	}
+	return count;
 }
 
 static int read_all(int fd, uint8_t *bytes, size_t size)

@@ -108,6 +108,34 @@ static void removing_is_idempotent(void **state)
 	assert_int_not_equal(access(f->path, F_OK), 0);
 }
 
+static void those_of_a_guest_are_found_whatever_its_domids_were(void **state)
+{
+	static const char *const names[] = {
+		"userdata-d.7.6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e001.libxl-json",
+		"userdata-d.8.6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e002.libxl-json", /* another's */
+		"userdata-d.9.6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e001.json",
+		"userdata-d.010.6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e001.libxl-json",
+		"userdata-n.7.6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e001.libxl-json",
+	};
+	struct fixture *f = *state;
+	uint32_t domids[4];
+	char path[160];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->directory, names[i]);
+		assert_int_equal(xl_config_write(path, (const uint8_t *)"x", 1, &f->err), 0);
+	}
+	assert_int_equal(xl_config_find(f->directory, "6b7e1f3a-0d1c-4e58-9a55-27c4a3f6e001",
+					domids, 4), 1);
+	assert_int_equal(domids[0], 7);
+	assert_int_equal(xl_config_find(f->directory, "", domids, 4), 0);
+	assert_int_equal(xl_config_find("/nonexistent", "x", domids, 4), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->directory, names[i]);
+		unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +145,7 @@ int main(void)
 		TEST(one_that_is_too_large_is_refused),
 		TEST(a_link_in_its_place_is_not_followed),
 		TEST(removing_is_idempotent),
+		TEST(those_of_a_guest_are_found_whatever_its_domids_were),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "stream_maker.h"
 
+#include <assert.h>
 #include <endian.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "libxc_stream.h"
 
@@ -29,7 +26,7 @@ static void add(struct stream_maker *maker, const void *bytes, size_t size)
 	if (maker->size + size > maker->room) {
 		maker->room = 2 * (maker->size + size);
 		maker->bytes = realloc(maker->bytes, maker->room);
-		assert_non_null(maker->bytes);
+		assert(maker->bytes);
 	}
 	if (bytes)
 		memcpy(maker->bytes + maker->size, bytes, size);
@@ -130,7 +127,7 @@ void make_stream(struct stream_maker *maker, size_t pages, size_t passes)
 	uint8_t *bytes = malloc(LIBXC_PAGES_MAX * PAGE_BYTES);
 	uint64_t entries[LIBXC_PAGES_MAX];
 
-	assert_non_null(bytes);
+	assert(bytes);
 	make_headers(maker);
 	make_static_data(maker);
 	for (size_t pass = 0; pass < passes; pass++) {

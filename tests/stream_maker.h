@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes streams as libxenguest writes them, in memory. Its functions assert, as cmocka does.
+ * Makes streams as libxenguest writes them, in memory. Its functions assert.
  */
 #ifndef XENFERRY_TESTS_STREAM_MAKER_H
 #define XENFERRY_TESTS_STREAM_MAKER_H

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The filter at a shell's hand, for tests and benchmarks; each reads stdin and writes stdout.
+ *
+ *   stream_tool make PAGES PASSES    a stream as libxenguest writes it
+ *   stream_tool send COMPRESS        filters one: frames come out
+ *   stream_tool receive              the way back
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "codec_choice.h"
+#include "filter.h"
+#include "stream_maker.h"
+
+#define PFN_LIMIT (1ull << 28)
+
+static int make(char **words)
+{
+	struct stream_maker maker = { .size = 0 };
+	bool whole;
+
+	make_stream(&maker, (size_t)atol(words[0]), (size_t)atol(words[1]));
+	whole = fwrite(maker.bytes, 1, maker.size, stdout) == maker.size && fflush(stdout) == 0;
+	stream_maker_free(&maker);
+	return whole ? 0 : 1;
+}
+
+static int report(int rc, const struct err *err)
+{
+	if (rc < 0)
+		fprintf(stderr, "stream_tool: %s\n", err->message);
+	return rc < 0 ? 1 : 0;
+}
+
+static int send_frames(char **words)
+{
+	struct filter_options options = { .verify = false };
+	struct filter_counters counters = { .stream_bytes = 0 };
+	const int fd = STDOUT_FILENO;
+	struct err err;
+
+	if (compress_from_text(words[0], &options.compress) < 0)
+		return 2;
+	return report(filter_send(&clock_system, STDIN_FILENO, &fd, 1, &options, &counters, &err),
+		      &err);
+}
+
+static int receive_frames(char **words)
+{
+	struct filter_counters counters = { .stream_bytes = 0 };
+	const int fd = STDIN_FILENO;
+	struct err err;
+
+	(void)words;
+	return report(filter_receive(&clock_system, STDOUT_FILENO, &fd, 1, PFN_LIMIT, -1, &counters,
+				     &err), &err);
+}
+
+static const struct {
+	const char *name;
+	int words;
+	int (*run)(char **words);
+} modes[] = {
+	{ "make", 2, make },
+	{ "send", 1, send_frames },
+	{ "receive", 0, receive_frames },
+};
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(argv[1], modes[i].name) == 0 && argc == 2 + modes[i].words)
+			return modes[i].run(argv + 2);
+	fprintf(stderr, "usage: stream_tool make PAGES PASSES | send COMPRESS | receive\n");
+	return 2;
+}

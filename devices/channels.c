@@ -4,9 +4,26 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/*
+ * What the kernel may hold back unsent on a TCP connection: more of it would only be more that was
+ * packed before the link was known, and that a cancelled stream has to wait for.
+ */
+#define UNSENT_BYTES (512 << 10)
+
+static void keep_short(int fd)
+{
+	int bytes = UNSENT_BYTES;
+
+	/* what is no TCP socket has a short queue of its own */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
 
 int channels_init(struct channels *channels, const struct clock *clock, const int *fds,
 		  size_t count, struct err *err)
@@ -19,6 +36,7 @@ int channels_init(struct channels *channels, const struct clock *clock, const in
 		struct channel_buffer *channel = &channels->channel[i];
 
 		*channel = (struct channel_buffer){ .fd = fds[i], .moved_us = now_us };
+		keep_short(fds[i]);
 		channel->bytes = malloc(FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX);
 		if (!channel->bytes)
 			return err_set(err, ERR_FAILED, -ENOMEM, "no memory for %zu channels",

@@ -47,9 +47,12 @@ bool codec_choice_probes(struct codec_choice *choice)
 	return true;
 }
 
+/* What is far from what it was is no accident: it holds at once. */
 static void smooth(double *value, double measured, bool known)
 {
-	*value = known ? *value + SMOOTH * (measured - *value) : measured;
+	bool near = measured < 2 * *value && *value < 2 * measured;
+
+	*value = known && near ? *value + SMOOTH * (measured - *value) : measured;
 }
 
 void codec_choice_note(struct codec_choice *choice, enum codec codec, size_t plain, size_t packed,

@@ -33,7 +33,7 @@ struct sender {
 	bool verifying;        /* what comes was sent before and is only compared */
 	uint64_t verifying_us; /* since when */
 	uint64_t entries[LIBXC_PAGES_MAX];
-	uint8_t pages[FRAME_PAGES_MAX * PAGE_BYTES];
+	uint8_t pages[FRAME_PAGES_MAX * PAGE_BYTES]; /* to be compared */
 };
 
 /* ---- reading ---- */
@@ -137,18 +137,28 @@ static void count_pages(struct sender *sender)
 	atomic_store(&counters->wire_bytes, sender->channels.bytes);
 }
 
-/* Sends up to FRAME_PAGES_MAX pages of the record that was announced. */
+/*
+ * Sends up to FRAME_PAGES_MAX pages of the record that was announced; `pages` NULL: the library
+ * writes them now.
+ */
 static int send_pages(struct sender *sender, const uint64_t *entries, const uint8_t *pages,
 		      size_t count, uint32_t pass, struct err *err)
 {
 	uint64_t hashes[FRAME_PAGES_MAX], waited_us = sender->channels.waited_us;
 	struct frame frame;
 	uint8_t *payload = begin_frame(sender, &frame, err);
-	int rc;
+	int rc = 0;
 
 	if (!payload)
 		return -EIO;
-	packer_pages(sender->packer, entries, pages, count, pass, &frame, payload, hashes);
+	if (pages)
+		memcpy(packer_room(sender->packer, payload), pages, count * PAGE_BYTES);
+	else
+		rc = read_exactly(sender, packer_room(sender->packer, payload), count * PAGE_BYTES,
+				  err);
+	if (rc < 0)
+		return rc;
+	packer_pages(sender->packer, entries, count, pass, &frame, payload, hashes);
 	for (size_t i = 0; sender->sent_hashes && i < count; i++)
 		if (libxc_pfn(entries[i]) < HASHES_MAX)
 			sender->sent_hashes[libxc_pfn(entries[i])] = hashes[i];
@@ -162,11 +172,8 @@ static int send_record_pages(struct sender *sender, size_t count, struct err *er
 {
 	for (size_t at = 0; at < count; at += FRAME_PAGES_MAX) {
 		size_t step = count - at < FRAME_PAGES_MAX ? count - at : FRAME_PAGES_MAX;
-		int rc = read_exactly(sender, sender->pages, step * PAGE_BYTES, err);
+		int rc = send_pages(sender, sender->entries + at, NULL, step, sender->pass, err);
 
-		if (rc == 0)
-			rc = send_pages(sender, sender->entries + at, sender->pages, step,
-					sender->pass, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -83,7 +83,10 @@ static size_t put_delta(uint8_t *at, const uint8_t *delta, size_t size)
 	return 2 + size;
 }
 
-/* Appends the page's content to `at`, if it has to be told. Returns its kind. */
+/*
+ * Puts the page's content to `at`, before it or where it lies, if it has to be told. Returns its
+ * kind.
+ */
 static enum page_kind pack_page(struct packer *packer, uint64_t pfn, const uint8_t *page,
 				uint32_t pass, uint8_t *at, size_t *size)
 {
@@ -92,8 +95,6 @@ static enum page_kind pack_page(struct packer *packer, uint64_t pfn, const uint8
 	int changed;
 
 	*size = 0;
-	if (is_zero(page))
-		return PAGE_ZERO;
 	cached = pass > 0 ? page_cache_find(packer->cache, pfn) : NULL;
 	changed = cached ? page_delta_make(cached, page, delta) : -1;
 	if (pass > 0)
@@ -106,27 +107,34 @@ static enum page_kind pack_page(struct packer *packer, uint64_t pfn, const uint8
 		*size = put_delta(at, delta, (size_t)changed);
 		return PAGE_DELTA;
 	}
-	memcpy(at, page, PAGE_BYTES);
+	if (at != page)
+		memmove(at, page, PAGE_BYTES);
 	*size = PAGE_BYTES;
 	return PAGE_PLAIN;
 }
 
 /* ---- one frame ---- */
 
-/* The pages' content into `plain`, and the runs of their kinds. Returns the size. */
-static size_t pack_plain(struct packer *packer, const uint64_t *entries, const uint8_t *pages,
-			 size_t count, uint32_t pass, uint8_t *plain, uint64_t *hashes)
+/*
+ * Makes of the pages at `plain` their contents, which are never longer, and the runs of their
+ * kinds. Returns the size.
+ */
+static size_t pack_plain(struct packer *packer, const uint64_t *entries, size_t count,
+			 uint32_t pass, uint8_t *plain, uint64_t *hashes)
 {
 	uint8_t kinds[FRAME_PAGES_MAX];
 	size_t at = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const uint8_t *page = pages + i * PAGE_BYTES;
-		size_t size;
+		const uint8_t *page = plain + i * PAGE_BYTES;
+		bool zero = is_zero(page);
+		size_t size = 0;
 
-		kinds[i] = (uint8_t)pack_page(packer, libxc_pfn(entries[i]), page, pass, plain + at,
-					      &size);
-		hashes[i] = kinds[i] == PAGE_ZERO ? packer->zero_hash : page_hash(page);
+		hashes[i] = zero ? packer->zero_hash : page_hash(page);
+		kinds[i] = PAGE_ZERO;
+		if (!zero)
+			kinds[i] = (uint8_t)pack_page(packer, libxc_pfn(entries[i]), page, pass,
+						      plain + at, &size);
 		packer->totals.kinds[kinds[i]]++;
 		at += size;
 	}
@@ -181,27 +189,35 @@ static size_t compress(struct packer *packer, const uint8_t *plain, size_t size,
 			      size - (size >> WORTH_SHIFT));
 }
 
-void packer_pages(struct packer *packer, const uint64_t *entries, const uint8_t *pages,
-		  size_t count, uint32_t pass, struct frame *frame, uint8_t *payload,
-		  uint64_t *hashes)
+uint8_t *packer_room(struct packer *packer, uint8_t *payload)
 {
 	bool may_compress = packer->choice.automatic || packer->choice.chosen != CODEC_NONE;
-	uint8_t *plain = may_compress ? packer->plain : payload;
+
+	return may_compress ? packer->plain : payload;
+}
+
+void packer_pages(struct packer *packer, const uint64_t *entries, size_t count, uint32_t pass,
+		  struct frame *frame, uint8_t *payload, uint64_t *hashes)
+{
+	uint8_t *plain = packer_room(packer, payload);
 	size_t size, packed;
 	uint64_t begun_us;
 
 	assert(count > 0 && count <= FRAME_PAGES_MAX);
-	size = pack_plain(packer, entries, pages, count, pass, plain, hashes);
+	size = pack_plain(packer, entries, count, pass, plain, hashes);
 	frame->type = FRAME_PAGES;
 	frame->codec = CODEC_NONE;
 	frame->size = frame->plain_size = (uint32_t)size;
 	frame->checksum = frame_checksum(frame, hashes, count * sizeof(hashes[0]));
 	packer->packing_us = 0;
-	if (!may_compress)
+	if (plain == payload)
 		return;
 	begun_us = clock_now_us(packer->clock);
 	packed = compress(packer, plain, size, payload, &frame->codec);
 	packer->packing_us = clock_now_us(packer->clock) - begun_us;
+	if (packed > 0)
+		codec_choice_note(&packer->choice, frame->codec, size, packed,
+				  (double)packer->packing_us);
 	if (packed > 0) {
 		frame->size = (uint32_t)packed;
 		return;

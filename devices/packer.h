@@ -24,13 +24,17 @@ struct packer *packer_new(const struct clock *clock, unsigned compress);
 void packer_free(struct packer *packer);
 
 /*
- * Packs `count` (1 to FRAME_PAGES_MAX) pages whose bytes lie at `pages`, sent in the `pass`-th pass
- * over memory; from pass 1 on they go into the cache. Fills `frame`, whose sequence is set, and
- * `payload` (FRAME_PAYLOAD_MAX bytes). `hashes`: of each page, for the caller.
+ * Where the next frame's pages are to be read to, FRAME_PAYLOAD_MAX bytes: `payload` itself where
+ * nothing is compressed, so that they are not copied once more.
  */
-void packer_pages(struct packer *packer, const uint64_t *entries, const uint8_t *pages,
-		  size_t count, uint32_t pass, struct frame *frame, uint8_t *payload,
-		  uint64_t *hashes);
+uint8_t *packer_room(struct packer *packer, uint8_t *payload);
+/*
+ * Packs `count` (1 to FRAME_PAGES_MAX) pages, whose bytes lie at packer_room(), sent in the
+ * `pass`-th pass over memory; from pass 1 on they go into the cache. Fills `frame`, whose sequence
+ * is set, and `payload`. `hashes`: of each page, for the caller.
+ */
+void packer_pages(struct packer *packer, const uint64_t *entries, size_t count, uint32_t pass,
+		  struct frame *frame, uint8_t *payload, uint64_t *hashes);
 /* The frame has gone, `waited_us` of it spent waiting for the link: what `auto` learns from. */
 void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us);
 

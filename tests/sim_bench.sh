@@ -12,6 +12,8 @@
 
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
+# shellcheck source=tests/filter_bench.sh
+. "${top_srcdir:?}/tests/filter_bench.sh"
 
 rounds=${BENCH_ROUNDS:-5}
 stream_mib=${BENCH_MIB:-1024}
@@ -141,3 +143,4 @@ cd "$builddir"
 world_begin
 bench_stream
 bench_blackout
+bench_filter

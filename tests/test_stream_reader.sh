@@ -46,7 +46,7 @@ is_verified() {
 
 "$tool" make 1500 4 >stream
 for compress in none lz4 zstd auto; do
-	"$tool" send $compress <stream >frames
+	"$tool" send "$compress" <stream >frames
 	check "$compress: the reader gets what libxenguest wrote" returns frames "$reader"
 	check "$compress: and so does the target" returns frames "$tool" receive
 	if [[ -e $verifier ]]; then
@@ -55,9 +55,9 @@ for compress in none lz4 zstd auto; do
 	fi
 done
 
-head -c -1 frames >cut
-check 'cut: the reader refuses it' refuses cut "$reader"
-check 'cut: so does the target' refuses cut "$tool" receive
+head -c -1 frames >shortened
+check 'cut: the reader refuses it' refuses shortened "$reader"
+check 'cut: so does the target' refuses shortened "$tool" receive
 { head -c 30000 frames; printf 'X'; tail -c +30002 frames; } >damaged
 check 'damaged: the reader refuses it' refuses damaged "$reader"
 check 'damaged: so does the target' refuses damaged "$tool" receive

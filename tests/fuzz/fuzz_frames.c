@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Frames of a filtered memory stream at the target. Bit 0 of the first byte: a connection's bytes as
- * they come. Else frames in a short form, type, codec and two bytes of length before each payload,
- * whose checksums are made to fit, so that what lies behind them is reached.
+ * Frames of a filtered memory stream at the target. Bit 0 of the first byte: a connection's bytes
+ * as they come. Else frames in a short form, type, codec and two bytes of length before each
+ * payload, whose checksums are made to fit, so that what lies behind them is reached.
  */
 #include <assert.h>
 #include <errno.h>

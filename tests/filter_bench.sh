@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# The filter's part of `make bench`: a maker of libxenguest's stream, the filter's two ends and a
+# reader, over a link that can be made slow (bench_filter.c). Sourced by sim_bench.sh.
+#
+#   filter-processor       bytes of a stream that one processor filters in a second without
+#                          compressing, against what it reads and writes at all
+#   filter-idle-bytes      what an idle guest, 80 % zero, costs on the wire, against its memory
+#   filter-idle-time       and in time, on 1 Gb/s, against the plain stream
+#   filter-auto-N          compress=auto on N Mb/s, against the best of the fixed settings
+#   filter-channels        four connections, each with a window of 256 KiB, against one, at a delay
+#                          of 20 ms
+#   filter-memory          the sender's and the receiver's peak with 2048 MiB, against 256 MiB
+
+# ran WAY CHANNELS MIB ZERO_PERCENT PASSES MBIT_PER_S DELAY_MS: into $scratch/ran.
+ran() {
+	"$builddir/tests/bench_filter" "$@" >"$scratch/ran"
+}
+
+# of NAME: of what was printed.
+of() {
+	sed -n "s/.*\b$1=\([0-9]*\).*/\1/p" "$scratch/ran"
+}
+
+# rate BYTES US: into a number of bytes a second.
+rate() {
+	awk -v bytes="$1" -v us="$2" 'BEGIN { printf "%.0f\n", us > 0 ? bytes / us * 1e6 : 0 }'
+}
+
+bench_filter_processor() {
+	local way round
+
+	for ((round = 0; round < rounds; round++)); do
+		for way in plain none; do
+			ran $way 1 512 0 1 0 0
+			rate "$(of stream)" "$(of send_cpu_us)" >>"$scratch/processor.$way"
+		done
+	done
+	report filter-processor bytes/s "$scratch/processor.none" 'one processor that copies' \
+		"$scratch/processor.plain"
+}
+
+bench_filter_idle() {
+	local way round
+
+	for ((round = 0; round < rounds; round++)); do
+		for way in plain none; do
+			ran $way 1 512 80 1 1000 0
+			of us >>"$scratch/idle_us.$way"
+			of wire >>"$scratch/idle_bytes.$way"
+		done
+	done
+	report filter-idle-bytes bytes "$scratch/idle_bytes.none" 'all of memory' \
+		"$scratch/idle_bytes.plain"
+	report filter-idle-time us "$scratch/idle_us.none" 'the plain stream at 1 Gb/s' \
+		"$scratch/idle_us.plain"
+}
+
+# bench_filter_auto MBIT_PER_S MIB
+bench_filter_auto() {
+	local way round best=none
+
+	for ((round = 0; round < rounds; round++)); do
+		for way in none lz4 zstd auto; do
+			ran $way 1 "$2" 30 1 "$1" 0
+			of us >>"$scratch/auto_$1.$way"
+		done
+	done
+	for way in lz4 zstd; do
+		if (($(statistics <"$scratch/auto_$1.$way" | cut -d. -f1) <
+		     $(statistics <"$scratch/auto_$1.$best" | cut -d. -f1))); then
+			best=$way
+		fi
+	done
+	report "filter-auto-$1" us "$scratch/auto_$1.auto" "compress=$best" "$scratch/auto_$1.$best"
+}
+
+bench_filter_channels() {
+	local channels round
+
+	for ((round = 0; round < rounds; round++)); do
+		for channels in 1 4; do
+			ran none $channels 96 0 1 0 20
+			rate "$(of wire)" "$(of us)" >>"$scratch/channels.$channels"
+		done
+	done
+	report filter-channels bytes/s "$scratch/channels.4" 'one channel, 20 ms away' \
+		"$scratch/channels.1"
+}
+
+bench_filter_memory() {
+	local mib round
+
+	for ((round = 0; round < rounds; round++)); do
+		for mib in 256 2048; do
+			ran none 4 $mib 95 1 0 0
+			echo $(($(of send_kib) + $(of receive_kib))) >>"$scratch/memory.$mib"
+		done
+	done
+	report filter-memory KiB "$scratch/memory.2048" 'a guest of 256 MiB' "$scratch/memory.256"
+}
+
+bench_filter() {
+	bench_filter_processor
+	bench_filter_idle
+	bench_filter_auto 100 64
+	bench_filter_auto 1000 256
+	bench_filter_auto 10000 512
+	bench_filter_channels
+	bench_filter_memory
+}

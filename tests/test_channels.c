@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The connections of a filtered stream, and the limit on what leaves them. */
+#include "channels.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_clock.h"
+
+#define LARGE 400000u /* more than a socket takes whole */
+
+struct scene {
+	struct fake_clock fake;
+	int near[2], far[2];
+	struct channels sender, receiver;
+	struct err err;
+};
+
+static int set_up(void **state)
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+
+	assert_non_null(scene);
+	fake_clock_init(&scene->fake);
+	for (int i = 0; i < 2; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+					    pair), 0);
+		scene->near[i] = pair[0];
+		scene->far[i] = pair[1];
+	}
+	assert_int_equal(channels_init(&scene->sender, &scene->fake.clock, scene->near, 2, NULL),
+			 0);
+	assert_int_equal(channels_init(&scene->receiver, &scene->fake.clock, scene->far, 2, NULL),
+			 0);
+	*state = scene;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct scene *scene = *state;
+
+	channels_fini(&scene->sender);
+	channels_fini(&scene->receiver);
+	for (int i = 0; i < 2; i++) {
+		close(scene->near[i]);
+		close(scene->far[i]);
+	}
+	free(scene);
+	return 0;
+}
+
+static int send_frame(struct scene *scene, uint32_t size)
+{
+	struct frame frame = { .type = FRAME_BYTES, .size = size, .plain_size = size };
+	uint8_t *payload = channels_room(&scene->sender, &frame, &scene->err);
+
+	if (!payload)
+		return -1;
+	memset(payload, (int)frame.sequence, size);
+	return channels_send(&scene->sender, &frame, &scene->err);
+}
+
+static void frames_take_turns_and_come_in_order(void **state)
+{
+	struct scene *scene = *state;
+	const uint8_t *payload;
+	struct frame frame;
+
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(send_frame(scene, 100), 0);
+	assert_int_equal(scene->sender.bytes, 6 * (100 + FRAME_HEADER_BYTES));
+	for (uint64_t i = 0; i < 6; i++) {
+		assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+		assert_int_equal(frame.sequence, i);
+		assert_int_equal(payload[99], i);
+		assert_int_equal(scene->receiver.current, (i + 1) % 2);
+	}
+}
+
+static void a_sender_whom_nobody_reads_gives_up_and_names_the_channel(void **state)
+{
+	struct scene *scene = *state;
+	int rc = 0;
+
+	while (rc == 0)
+		rc = send_frame(scene, LARGE);
+	assert_non_null(strstr(scene->err.message, "stood still for 30 s"));
+	assert_int_equal(scene->err.code, ERR_TIMED_OUT);
+	assert_true(scene->fake.now_us >= 30000000);
+}
+
+static void a_frame_that_stops_half_way_ends_the_stream(void **state)
+{
+	struct scene *scene = *state;
+	uint8_t bytes[FRAME_HEADER_BYTES];
+	const struct frame half = { FRAME_BYTES, CODEC_NONE, 0, 64, 64, 0 };
+	const uint8_t *payload;
+	struct frame frame;
+
+	frame_encode(&half, bytes);
+	assert_int_equal(write(scene->near[1], bytes, sizeof(bytes)), sizeof(bytes));
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err),
+			 -ETIMEDOUT);
+	assert_non_null(strstr(scene->err.message, "channel 2 of 2"));
+}
+
+static void a_gap_is_noticed_once_no_channel_can_fill_it(void **state)
+{
+	struct scene *scene = *state;
+	const uint8_t *payload;
+	struct frame frame;
+
+	scene->sender.sequence = 1;
+	assert_int_equal(send_frame(scene, 10), 0);
+	shutdown(scene->near[0], SHUT_WR);
+	shutdown(scene->near[1], SHUT_WR);
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err),
+			 -ECONNRESET);
+	assert_non_null(strstr(scene->err.message, "before frame 0"));
+}
+
+static void a_limit_holds_on_the_average(void **state)
+{
+	struct scene *scene = *state;
+	const uint8_t *payload;
+	struct frame frame;
+	uint64_t begun_us = scene->fake.now_us;
+
+	bucket_limit(&scene->sender.bucket, 1000000, begun_us);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(send_frame(scene, 9960), 0);
+		assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+	}
+	/* a million bytes, of which the last waits for nobody */
+	assert_in_range(scene->fake.now_us - begun_us, 980000, 1000100);
+	bucket_limit(&scene->sender.bucket, 0, scene->fake.now_us);
+	begun_us = scene->fake.now_us;
+	assert_int_equal(send_frame(scene, 9960), 0);
+	assert_int_equal(scene->fake.now_us, begun_us);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(frames_take_turns_and_come_in_order),
+		TEST(a_sender_whom_nobody_reads_gives_up_and_names_the_channel),
+		TEST(a_frame_that_stops_half_way_ends_the_stream),
+		TEST(a_gap_is_noticed_once_no_channel_can_fill_it),
+		TEST(a_limit_holds_on_the_average),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("channels", tests, NULL, NULL);
+}

@@ -26,7 +26,15 @@
 #define CONFIG_FILE XENFERRY_SYSCONFDIR "/xenferry.conf"
 #define SOCKET_LENGTH_MAX 107 /* sun_path, unix(7), less its terminator */
 
-enum config_kind { KIND_NAME, KIND_PATH, KIND_SWITCH, KIND_PORT, KIND_NUMBER, KIND_COMPRESS };
+enum config_kind {
+	KIND_NAME,
+	KIND_PATH,
+	KIND_SWITCH,
+	KIND_PORT,
+	KIND_NUMBER,
+	KIND_COMPRESS,
+	KIND_ARBITER,
+};
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define TEXT(member) FIELD(member), .max = sizeof(((struct config *)0)->member) - 1
@@ -113,6 +121,26 @@ static const struct config_row {
 	  .max = MEMORY_CHANNELS_MAX, .initial = "1",
 	  .summary = "connections that memory goes over; 0: one, or more where the network's "
 		     "delay is long" },
+	{ "arbiter", "kind", KIND_ARBITER, FIELD(arbiter), .initial = "operator",
+	  .summary = "who may say whose the guest is when the other host does not: none, operator "
+		     "(migration-resolve), lease or command; docs/ARBITERS.md tells what each "
+		     "guarantees" },
+	{ "arbiter", "command", KIND_PATH, TEXT(arbiter_command), .min = 1,
+	  .summary = "program that fences the target or asks the cluster, with the words JOB GUEST "
+		     "SOURCE TARGET; it ends with 0: the target is off, the guest is the source's; "
+		     "10: the guest is the target's; else: it does not know" },
+	{ "arbiter", "after-ms", KIND_NUMBER, FIELD(arbiter_after_ms), .min = 0, .max = 86400000,
+	  .initial = "60000",
+	  .summary = "how long a doubt lasts before the command is started, and started again, "
+		     "milliseconds" },
+	{ "arbiter", "timeout-ms", KIND_NUMBER, FIELD(arbiter_timeout_ms), .min = 1, .max = 600000,
+	  .initial = "120000",
+	  .summary = "how long the command may take, milliseconds; then it is killed and has not "
+		     "answered" },
+	{ "arbiter", "lease", KIND_PATH, TEXT(arbiter_lease), .min = 1,
+	  .summary = "file or block device of 2 MiB that all hosts of the pool reach, with O_DIRECT" },
+	{ "arbiter", "host-id", KIND_NUMBER, FIELD(host_id), .min = 1, .max = CONFIG_HOST_ID_MAX,
+	  .summary = "number of this host in the lease; no other host may have the same" },
 };
 /* clang-format on */
 
@@ -189,10 +217,23 @@ static const char *set_compress(const struct config_row *row, const char *value,
 	return compress_from_text(value, field) < 0 ? COMPRESS_WORDS : NULL;
 }
 
+static const char *set_arbiter(const struct config_row *row, const char *value, void *field)
+{
+	static const char *const words[ARBITERS] = { "none", "operator", "lease", "command" };
+
+	(void)row;
+	for (enum arbiter_kind kind = ARBITER_NONE; kind < ARBITERS; kind++)
+		if (strcmp(value, words[kind]) == 0) {
+			*(enum arbiter_kind *)field = kind;
+			return NULL;
+		}
+	return "none, operator, lease or command";
+}
+
 static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
 	[KIND_NAME] = set_text, [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
 	[KIND_PORT] = set_port, [KIND_NUMBER] = set_number,
-	[KIND_COMPRESS] = set_compress,
+	[KIND_COMPRESS] = set_compress, [KIND_ARBITER] = set_arbiter,
 };
 
 /* NULL, or what the key wants instead of `value`. */
@@ -363,6 +404,17 @@ static int read_folder(const char *folder, struct config *config, struct err *er
 	return rc;
 }
 
+static int check_arbiter(const struct config *config, struct err *err)
+{
+	if (config->arbiter == ARBITER_COMMAND && !config->arbiter_command[0])
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "[arbiter] kind = command wants a command as well");
+	if (config->arbiter == ARBITER_LEASE && (!config->arbiter_lease[0] || !config->host_id))
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "[arbiter] kind = lease wants a lease and a host-id as well");
+	return 0;
+}
+
 int config_load(const char *path, struct config *config, struct err *err)
 {
 	const char *file = path ? path : CONFIG_FILE;
@@ -375,7 +427,8 @@ int config_load(const char *path, struct config *config, struct err *err)
 	if (rc < 0)
 		return rc;
 	snprintf(folder, sizeof(folder), "%s.d", file);
-	return read_folder(folder, config, err);
+	rc = read_folder(folder, config, err);
+	return rc < 0 ? rc : check_arbiter(config, err);
 }
 
 const struct tls_files *config_tls(const struct config *config, struct config_tls *tls)

@@ -15,6 +15,10 @@
 #include "tls.h"
 
 #define CONFIG_PATH_MAX 256
+#define CONFIG_HOST_ID_MAX 32
+
+/* Who may answer a doubt when the peer does not (arbiter.h). */
+enum arbiter_kind { ARBITER_NONE, ARBITER_OPERATOR, ARBITER_LEASE, ARBITER_COMMAND, ARBITERS };
 
 struct config {
 	char host_name[64];                  /* [agent] name: what peers call this host */
@@ -42,6 +46,12 @@ struct config {
 	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
 	unsigned compress;                   /* [memory] compress: see codec_choice.h */
 	uint32_t channels;                   /* [memory] channels: 0 for as many as pay */
+	enum arbiter_kind arbiter;           /* [arbiter] kind */
+	char arbiter_command[CONFIG_PATH_MAX]; /* [arbiter] command; "": none */
+	uint32_t arbiter_after_ms;           /* [arbiter] after-ms: of doubt, before the command */
+	uint32_t arbiter_timeout_ms;         /* [arbiter] timeout-ms: of the command */
+	char arbiter_lease[CONFIG_PATH_MAX]; /* [arbiter] lease; "": none */
+	uint32_t host_id;                    /* [arbiter] host-id: from 1; 0: none */
 };
 
 /* Built-in values; host_name is the system's, libexec_dir where this program's siblings are. */

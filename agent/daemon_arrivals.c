@@ -26,8 +26,11 @@ static int make_target_folder(struct jobs *jobs, const char *uuid, const struct 
 	json_object_begin(writer);
 	json_put_string(writer, "side", side_name(SIDE_TARGET));
 	json_put_string(writer, "from", caller_name(caller));
-	if (caller->host[0])
+	json_put_string(writer, "address", caller->address);
+	if (caller->host[0]) {
 		json_put_string(writer, "host", caller->host);
+		json_put_string(writer, "certificate", caller->certificate);
+	}
 	json_object_end(writer);
 	text = json_text(writer, &size);
 	return folders_make(jobs->setup.folders, uuid, text, size, err);

@@ -204,6 +204,7 @@ static int find_caller(struct peer_connection *peer, const char *names, struct e
 			       "the certificate of %sis of no host in the list there (%s)",
 			       names[0] ? names : "nobody ", file);
 	memcpy(peer->caller.host, place->name, sizeof(peer->caller.host));
+	memcpy(peer->caller.certificate, place->certificate, sizeof(peer->caller.certificate));
 	log_debug("%s is host %s by its certificate", peer->caller.address, place->name);
 	return 0;
 }

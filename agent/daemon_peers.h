@@ -23,6 +23,7 @@
 struct caller {
 	char address[PEERS_ADDRESS_SIZE]; /* numeric */
 	char host[HOST_NAME_SIZE];        /* "": it has shown none, as in plain text */
+	char certificate[HOST_ADDRESS_SIZE]; /* the name in that host's certificate */
 };
 
 /* For people: the host, or where it calls from. */

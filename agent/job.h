@@ -17,13 +17,14 @@
 #include "wire.h"
 
 #define JOB_FOLDER_MAX 320
+#define JOB_RESOLUTION "resolution" /* the operator's word in doubt; the daemon's to write */
 
 /* What recovery needs beside the journal; kept in <folder>/note. */
 struct job_note {
 	enum side side;
 	uint8_t nonce[WIRE_ID_BYTES];
-	char address[256]; /* source: the target's agent */
-	char certificate[256]; /* source: the name that its certificate must bear */
+	char address[256]; /* the other host's agent; "": not known */
+	char certificate[256]; /* the name that its certificate must bear */
 	uint16_t port;
 };
 

@@ -148,8 +148,10 @@ void journal_note(struct journal_state *state, const struct journal_entry *entry
 	case JOURNAL_STEP_BLACKOUT: state->row = entry->row; break;
 	case JOURNAL_RELEASED: state->released = true; break;
 	case JOURNAL_TAKEN_BACK: state->released = false; break;
-	case JOURNAL_TAKEN: state->taken = true; break;
-	case JOURNAL_NEVER: state->never = true; break;
+	case JOURNAL_TAKEN:
+	case JOURNAL_RESOLVED_TARGET: state->taken = true; break;
+	case JOURNAL_NEVER:
+	case JOURNAL_RESOLVED_SOURCE: state->never = true; break;
 	case JOURNAL_UNDONE: state->undone = true; break;
 	case JOURNAL_DONE: state->done = true; break;
 	case JOURNAL_EVENTS: break;

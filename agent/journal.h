@@ -28,6 +28,10 @@
 	X(TAKEN_BACK, "taken-back", true, "source: SP3 was not said and will not be") \
 	X(TAKEN, "taken", true, "target: the guest is ours; the commit record") \
 	X(NEVER, "never", true, "target: the guest will never run here") \
+	X(RESOLVED_SOURCE, "resolved-source", true, \
+	  "text decided in doubt that the guest is the source's: the target never will run it") \
+	X(RESOLVED_TARGET, "resolved-target", true, \
+	  "text decided in doubt that the guest is the target's") \
 	X(UNDONE, "undone", true, "everything is taken back") \
 	X(DONE, "done", true, "nothing is left to do")
 
@@ -42,7 +46,7 @@ enum journal_event {
 struct journal_entry {
 	enum journal_event event;
 	uint32_t row;
-	char text[128]; /* STEP: the step's name; BEGIN: the plan's */
+	char text[128]; /* STEP: the step's name; BEGIN: the plan's; RESOLVED: who decided */
 };
 
 struct journal;

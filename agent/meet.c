@@ -15,7 +15,7 @@
 #include "tlv.h"
 
 /* How long a side that has undone everything waits for the other to have done so, too. */
-#define ABORTED_WAIT_MS 90000
+#define ABORTED_WAIT_MS 15000 /* the guest runs, and a client waits for its answer */
 #define HEAR_ABORT_MS 2000
 
 /* The fields of all points. handshake/PROTOCOL.md lists them. */
@@ -38,6 +38,7 @@ enum field {
 	FIELD_COMMIT = 11,      /* the same: when it made the commit durable; both with */
 	FIELD_SPAN_START_US = 3,
 	FIELD_SPAN_END_US = 4,
+	FIELD_AGENT_PORT = 16,  /* SP0: the port of the speaker's agent, for an ASK */
 	FIELD_PLAN_ROW = 20,    /* SP0: one row of the plan (plan_wire.c) */
 };
 
@@ -72,6 +73,7 @@ static int say_offer(struct migration *m, struct tlv_writer *writer, struct err 
 	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
 	tlv_put_u64(writer, FIELD_STARTED_US, on_target_clock(m, m->record->started_us));
 	tlv_put_u64(writer, FIELD_DOWNTIME_LIMIT, m->record->downtime_limit_ms);
+	tlv_put_u64(writer, FIELD_AGENT_PORT, m->settings.port);
 	memory_say_offer(m, writer);
 	return 0;
 }
@@ -109,7 +111,8 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 	switch (field->type) {
 	case FIELD_PLAN:
 	case FIELD_PLAN_ROW:
-		return 0; /* heard by meet_read_plan() */
+	case FIELD_AGENT_PORT:
+		return 0; /* heard by meet_read_plan(), meet_read_port() */
 	case FIELD_GUEST:
 		return hear_guest(m, field, err);
 	case FIELD_HOST:
@@ -516,6 +519,19 @@ int meet_read_plan(const struct message *offer, struct plan *plan, struct err *e
 	}
 	*plan = heard;
 	return 0;
+}
+
+uint16_t meet_read_port(const struct message *offer)
+{
+	struct tlv_reader reader;
+	struct tlv_field field;
+	uint64_t port = 0;
+
+	tlv_reader_init(&reader, offer->payload, offer->size);
+	while (tlv_next(&reader, &field) > 0)
+		if (field.type == FIELD_AGENT_PORT && tlv_get_u64(&field, &port) < 0)
+			port = 0;
+	return port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
 int meet_hear_abort(struct migration *m, struct err *err)

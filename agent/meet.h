@@ -20,6 +20,9 @@ int meet(struct migration *migration, enum sync_point point, uint64_t deadline_u
  */
 int meet_read_plan(const struct message *offer, struct plan *plan, struct err *err);
 
+/* Target: where the source's agent is asked in doubt, by the same offer; 0 when it does not say. */
+uint16_t meet_read_port(const struct message *offer);
+
 /*
  * The peer spoke while memory was copied, when nothing is due but that it gives up. Never returns
  * 0: -ECONNABORTED with the peer's words, or what else is wrong.

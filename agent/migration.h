@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arbiter.h"
 #include "clock.h"
 #include "description.h"
 #include "host.h"
@@ -20,9 +21,6 @@
 #include "record.h"
 #include "steering.h"
 
-/* What the target answers a source that asks who owns the guest. */
-enum outcome { OUTCOME_UNDECIDED, OUTCOME_TAKEN, OUTCOME_NEVER };
-
 struct peer;
 
 /* How a worker reaches the other side beside the control connection. */
@@ -32,7 +30,10 @@ struct peer_ops {
 	 * until the daemon hands it over.
 	 */
 	int (*open_memory)(struct peer *peer, uint64_t deadline_us, int *fd, struct err *err);
-	/* Source in doubt: asks the target's agent. Fails when it cannot be asked now. */
+	/*
+	 * Asks the other side's agent whose the guest is. Fails when it cannot be asked now;
+	 * ERR_REFUSED: it does not know the job.
+	 */
 	int (*ask)(struct peer *peer, uint64_t deadline_us, enum outcome *outcome,
 		   struct err *err);
 };
@@ -58,6 +59,7 @@ struct migration_settings {
 	struct memory_terms memory; /* source: as wished */
 	char host_name[64];         /* how the peer's record calls this host */
 	char peer_name[64];         /* target: the source by its certificate; "": as it says */
+	uint16_t port;              /* where this host's agent is asked; 0: it is not known */
 };
 
 struct migration {
@@ -69,6 +71,7 @@ struct migration {
 	struct host *host;
 	struct link *link;          /* NULL after commit: the peer is gone, go on alone */
 	struct peer *peer;
+	struct arbiter *arbiter;    /* NULL: in doubt the peer alone can say */
 	struct journal *journal;
 	struct record *record;
 	struct record_sink *sink;
@@ -92,9 +95,11 @@ struct migration {
 	/*
 	 * Who owns the guest. Source: `released` once SP3 may have been said; it resumes no more
 	 * unless told that the target never will. `taken`: the target's commit is durable (at the
-	 * source: it said so).
+	 * source: it said so, and no arbiter may say otherwise).
 	 */
 	bool released, taken;
+	enum outcome resolved;      /* source: an arbiter decided, in the target's place */
+	bool found_running;         /* target, when it recovers: the guest ran already */
 
 	uint64_t store_pfn, console_pfn; /* target: as the restored stream has them */
 	int64_t clock_offset_us;    /* source: the target's clock minus ours */

@@ -25,8 +25,6 @@ struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
 	return hello;
 }
 
-/* ---- source ---- */
-
 int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t deadline_us, int *fd,
 		 struct err *err)
 {
@@ -39,12 +37,7 @@ int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t dead
 	return link_connect(peer->clock, &place, &hello, deadline_us, fd, err);
 }
 
-static int source_open_memory(struct peer *base, uint64_t deadline_us, int *fd, struct err *err)
-{
-	int rc = peer_connect((struct peer_tcp *)base, WIRE_MEMORY, deadline_us, fd, err);
-
-	return rc < 0 ? err_prefix(err, rc, "the memory connection") : 0;
-}
+/* ---- in doubt, either side ---- */
 
 static int read_outcome(const struct message *message, enum outcome *outcome)
 {
@@ -66,27 +59,39 @@ static int read_outcome(const struct message *message, enum outcome *outcome)
 	return -EPROTO;
 }
 
-static int source_ask(struct peer *base, uint64_t deadline_us, enum outcome *outcome,
-		      struct err *err)
+static int ask(struct peer *base, uint64_t deadline_us, enum outcome *outcome, struct err *err)
 {
 	struct peer_tcp *peer = (struct peer_tcp *)base;
 	CLEANUP_MESSAGE struct message message = { 0 };
+	const char *whom = peer->note->side == SIDE_SOURCE ? "target" : "source";
 	struct link *link = NULL;
-	int fd = -1;
-	int rc = peer_connect(peer, WIRE_ASK, deadline_us, &fd, err);
+	int fd = -1, rc;
 
+	if (!peer->note->address[0] || peer->note->port == 0)
+		return err_set(err, ERR_REFUSED, -EDESTADDRREQ, "where the %s's agent is asked is "
+			       "not known here", whom);
+	rc = peer_connect(peer, WIRE_ASK, deadline_us, &fd, err);
 	if (rc == 0)
-		rc = link_open(peer->clock, fd, peer->note->nonce, "target", &link, err);
+		rc = link_open(peer->clock, fd, peer->note->nonce, whom, &link, err);
 	if (rc < 0)
 		return rc;
 	rc = link->ops->receive(link, deadline_us, false, &message, err);
 	if (rc == 0 && read_outcome(&message, outcome) < 0)
-		rc = err_set(err, ERR_FAILED, -EPROTO, "the target's answer is malformed");
+		rc = err_set(err, ERR_FAILED, -EPROTO, "the %s's answer is malformed", whom);
 	link->ops->close(link);
 	return rc;
 }
 
-static const struct peer_ops source_ops = { .open_memory = source_open_memory, .ask = source_ask };
+/* ---- source ---- */
+
+static int source_open_memory(struct peer *base, uint64_t deadline_us, int *fd, struct err *err)
+{
+	int rc = peer_connect((struct peer_tcp *)base, WIRE_MEMORY, deadline_us, fd, err);
+
+	return rc < 0 ? err_prefix(err, rc, "the memory connection") : 0;
+}
+
+static const struct peer_ops source_ops = { .open_memory = source_open_memory, .ask = ask };
 
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note, const struct tls_files *tls)
@@ -172,29 +177,22 @@ static int target_open_memory(struct peer *base, uint64_t deadline_us, int *fd_o
 	return rc;
 }
 
-static int target_ask(struct peer *base, uint64_t deadline_us, enum outcome *outcome,
-		      struct err *err)
-{
-	(void)base;
-	(void)deadline_us;
-	(void)outcome;
-	return err_set(err, ERR_FAILED, -EINVAL, "a target knows itself who owns the guest");
-}
-
-static const struct peer_ops target_ops = { .open_memory = target_open_memory, .ask = target_ask };
+static const struct peer_ops target_ops = { .open_memory = target_open_memory, .ask = ask };
 
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note, int channel, struct link *link)
+		      const struct job_note *note, const struct tls_files *tls, int channel,
+		      struct link *link)
 {
-	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, NULL, channel, link };
+	*peer = (struct peer_tcp){ { &target_ops }, clock, job, note, tls, channel, link };
 }
 
 int peer_answer(const struct clock *clock, int fd, const struct job_note *note,
 		enum outcome outcome, struct err *err)
 {
+	const char *whom = note->side == SIDE_SOURCE ? "target" : "source";
 	struct tlv_writer writer;
 	struct link *link = NULL;
-	int rc = link_open(clock, fd, note->nonce, "source", &link, err);
+	int rc = link_open(clock, fd, note->nonce, whom, &link, err);
 
 	if (rc < 0)
 		return rc;

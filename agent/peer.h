@@ -22,7 +22,8 @@ struct peer_tcp {
 void peer_source_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
 		      const struct job_note *note, const struct tls_files *tls);
 void peer_target_init(struct peer_tcp *peer, const struct clock *clock, const struct job *job,
-		      const struct job_note *note, int channel, struct link *link);
+		      const struct job_note *note, const struct tls_files *tls, int channel,
+		      struct link *link);
 
 /* Connects to the target of this job and says our hello; as link_connect(). */
 int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t deadline_us, int *fd,
@@ -32,7 +33,7 @@ int peer_connect(const struct peer_tcp *peer, enum wire_kind kind, uint64_t dead
 struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
 			     enum wire_kind kind);
 
-/* Target: answers a source that asked, on the welcomed connection `fd` (taken over). */
+/* Answers the side that asked, on the welcomed connection `fd` (taken over). */
 int peer_answer(const struct clock *clock, int fd, const struct job_note *note,
 		enum outcome outcome, struct err *err);
 

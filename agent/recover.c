@@ -5,19 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doubt.h"
 #include "runner.h"
+#include "steps.h"
+
+#define GIVE_UP_MS 60000 /* to unplug the devices of a copy that never runs */
 
 struct search {
 	const char *uuid;
 	uint32_t domid;
+	bool running;
 };
 
 static int match_uuid(const struct guest_summary *guest, void *data)
 {
 	struct search *search = data;
 
-	if (strcmp(guest->uuid, search->uuid) == 0)
-		search->domid = guest->domid;
+	if (strcmp(guest->uuid, search->uuid) != 0)
+		return 0;
+	search->domid = guest->domid;
+	search->running = guest->power_state && strcmp(guest->power_state, "running") == 0;
 	return 0;
 }
 
@@ -32,6 +39,7 @@ static int find_guest(struct migration *m, const void *bytes, size_t size, struc
 	search.uuid = m->guest.uuid;
 	rc = m->host->ops->list(m->host, match_uuid, &search, err);
 	m->guest.domid = search.domid;
+	m->found_running = search.running;
 	snprintf(m->record->guest_uuid, sizeof(m->record->guest_uuid), "%s", m->guest.uuid);
 	snprintf(m->record->guest_name, sizeof(m->record->guest_name), "%s", m->guest.name);
 	return rc;
@@ -71,8 +79,10 @@ static int undo(struct migration *m, const struct journal_state *state, struct e
 	bool lost = m->side == SIDE_SOURCE && m->guest.domid == 0;
 	int rc = 0;
 
-	if (m->side == SIDE_TARGET)
+	if (m->side == SIDE_TARGET && !state->never)
 		rc = plan_note_never(m, err);
+	if (rc == 0 && m->side == SIDE_TARGET)
+		doubt_tell(m, OUTCOME_NEVER);
 	if (rc == 0 && !lost)
 		rc = plan_undo(m, last_row_to_undo(m, state), err);
 	if (rc < 0)
@@ -80,9 +90,31 @@ static int undo(struct migration *m, const struct journal_state *state, struct e
 	(void)m->journal->ops->append(m->journal, &undone, err);
 	if (lost)
 		return gone(m, err);
+	if (m->resolved != OUTCOME_UNDECIDED)
+		return -ECANCELED; /* `err` says who decided */
 	return err_set(err, ERR_FAILED, -ECANCELED,
 		       "the worker died in %s and everything was taken back",
 		       m->plan->rows[state->row].step->name);
+}
+
+/* The target's copy of a guest that was resolved to the source goes, however far it had come. */
+static int give_copy_up(struct migration *m, struct err *err)
+{
+	const struct journal_entry undone = { .event = JOURNAL_UNDONE };
+	struct err why = *err;
+	int rc;
+
+	doubt_tell(m, OUTCOME_NEVER);
+	m->deadline_us = clock_after_ms(m->clock, GIVE_UP_MS);
+	rc = target_unplug(m, err);
+	if (rc == 0)
+		rc = plan_undo(m, plan_count(m->plan) - 1, err);
+	if (rc < 0)
+		return unsettled(rc, err);
+	(void)m->journal->ops->append(m->journal, &undone, NULL);
+	*err = why;
+	return err_prefix(err, -ECANCELED, "guest %s%s", m->guest.name,
+			  m->found_running ? " RAN HERE MEANWHILE, check its disks" : "");
 }
 
 static int go_on(struct migration *m, const struct journal_state *state, struct err *err)
@@ -99,6 +131,42 @@ static int go_on(struct migration *m, const struct journal_state *state, struct 
 	return plan_run(m, first, err);
 }
 
+/*
+ * The guest was taken, and may have been resolved to the source since. A host that was reset waits
+ * for the answer, for it has nothing to run; else the guest would wait with it.
+ */
+static int settle_target(struct migration *m, const struct journal_state *state, struct err *err)
+{
+	int rc;
+
+	if (!state->taken)
+		return undo(m, state, err);
+	if (state->never) { /* the line says by whom; whoever died then had begun to give it up */
+		(void)err_set(err, ERR_FAILED, -ECANCELED, "it was resolved to the source");
+		return give_copy_up(m, err);
+	}
+	rc = doubt_disowned(m, m->guest.domid == 0 ? UINT64_MAX : 0, err);
+	if (rc < 0)
+		return unsettled(rc, err);
+	return rc > 0 ? give_copy_up(m, err) : go_on(m, state, err);
+}
+
+static int settle_source(struct migration *m, const struct journal_state *state, struct err *err)
+{
+	int rc;
+
+	if (!state->released)
+		return undo(m, state, err);
+	if (state->never || state->taken) { /* the line says by whom */
+		m->resolved = state->never ? OUTCOME_NEVER : OUTCOME_TAKEN;
+		(void)err_set(err, ERR_FAILED, -ECANCELED, "it was resolved to the source");
+		return state->never ? undo(m, state, err) : go_on(m, state, err);
+	}
+	m->taken = state->row > plan_row_at(m->plan, SYNC_SP3); /* the target has said so */
+	rc = doubt_settle(m, UINT64_MAX, err);
+	return rc == 0 ? go_on(m, state, err) : rc == -ECONNABORTED ? undo(m, state, err) : rc;
+}
+
 int recover_run(struct migration *m, const struct journal_state *state, const void *guest_bytes,
 		size_t guest_size, struct err *err)
 {
@@ -113,18 +181,12 @@ int recover_run(struct migration *m, const struct journal_state *state, const vo
 	rc = find_guest(m, guest_bytes, guest_size, err);
 	if (rc < 0)
 		return unsettled(rc, err);
-	if (m->side == SIDE_TARGET)
-		return state->taken ? go_on(m, state, err) : undo(m, state, err);
-	if (!state->released)
-		return undo(m, state, err);
-	rc = plan_resolve_doubt(m, UINT64_MAX, err);
-	return rc == 0 ? go_on(m, state, err) :
-	       rc == -ECONNABORTED ? undo(m, state, err) : rc;
+	return m->side == SIDE_TARGET ? settle_target(m, state, err) : settle_source(m, state, err);
 }
 
 enum outcome recover_outcome(const struct journal_state *state)
 {
-	if (state->taken)
-		return OUTCOME_TAKEN;
-	return state->never ? OUTCOME_NEVER : OUTCOME_UNDECIDED;
+	if (state->never) /* also of a guest that had been taken, and was resolved elsewhere */
+		return OUTCOME_NEVER;
+	return state->taken ? OUTCOME_TAKEN : OUTCOME_UNDECIDED;
 }

@@ -49,9 +49,9 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 
 int recover_job(struct work *work, struct err *err)
 {
+	const struct tls_files *tls = config_tls(work->config, &work->tls);
 	CLEANUP_FREE uint8_t *guest = NULL;
 	struct journal_state state;
-	struct peer_tcp peer;
 	size_t size = 0;
 	int rc = prepare(work, &state, err);
 
@@ -60,8 +60,11 @@ int recover_job(struct work *work, struct err *err)
 	rc = journal_read_guest(work->job.folder, &guest, &size, err);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	peer_source_init(&peer, &clock_system, &work->job, &work->note,
-			 config_tls(work->config, &work->tls));
-	work->migration.peer = &peer.peer;
+	if (work->note.side == SIDE_SOURCE)
+		peer_source_init(&work->peer, &clock_system, &work->job, &work->note, tls);
+	else
+		peer_target_init(&work->peer, &clock_system, &work->job, &work->note, tls, -1,
+				 NULL);
+	work->migration.peer = &work->peer.peer;
 	return recover_run(&work->migration, &state, guest, size, err);
 }

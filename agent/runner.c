@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * plan_run: row by row to the end. Before commit a failure leads to give_up(), which undoes; after
- * it everything goes forward only: go_forward() on either side, plan_resolve_doubt() at a source
- * that does not know.
+ * it everything goes forward only: go_forward() on either side, doubt_settle() at a source that
+ * does not know.
  */
 #include "runner.h"
 
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "doubt.h"
 #include "log.h"
 #include "meet.h"
 
@@ -17,10 +18,6 @@
 #define TRIES 3                    /* of what has to be done: an undo, a step after commit */
 #define TRY_AGAIN_US 1000000
 #define UNDO_MS 60000              /* at least, for one undo */
-#define ASK_TIMEOUT_MS 5000        /* one question to the target's agent */
-#define ASK_PAUSE_MIN_MS 200
-#define ASK_PAUSE_MAX_MS 10000
-#define DOUBT_SHOWN_AFTER_MS 10000 /* an answer that comes sooner is no news for people */
 
 static int note(struct migration *m, enum journal_event event, const char *text, struct err *err)
 {
@@ -141,23 +138,6 @@ static int meet_after_row(struct migration *m, struct err *err)
 	return rc < 0 ? say_where(rc, sync_label(point), err) : 0;
 }
 
-static void show_doubt(struct migration *m, const char *sentence, const struct err *why)
-{
-	if (m->record->status == STATUS_IN_DOUBT)
-		return;
-	m->record->status = STATUS_IN_DOUBT;
-	m->record->ended_us = clock_now_us(m->clock);
-	err_set(&m->record->error, ERR_IN_DOUBT, -ETIMEDOUT, "%s (%s)", sentence, why->message);
-	log_error("job %s: %s", m->record->uuid, m->record->error.message);
-	migration_publish(m, true);
-}
-
-static void end_doubt(struct migration *m)
-{
-	m->record->error = (struct err){ ERR_NONE, "" };
-	m->record->ended_us = 0;
-}
-
 /*
  * A guest without its devices must not go on, and has no other place to be: what plugs them again
  * is tried until it works, or they have gone for good. The operator is told why it does not.
@@ -173,7 +153,7 @@ static int undo_step(struct migration *m, const struct step *step, struct err *e
 		if (tries >= TRIES && clock_now_us(m->clock) >= until_us)
 			break;
 		if (tries == TRIES)
-			show_doubt(m, "the guest stays suspended here until its devices can be "
+			doubt_show(m, "the guest stays suspended here until its devices can be "
 				      "plugged again, which is tried on and on", err);
 		if (tries > 0)
 			clock_sleep_us(m->clock, TRY_AGAIN_US * (tries < 10 ? tries : 10));
@@ -181,7 +161,7 @@ static int undo_step(struct migration *m, const struct step *step, struct err *e
 		rc = step->undo[m->side](m, err);
 	}
 	if (rc == 0 && m->record->status == STATUS_IN_DOUBT)
-		end_doubt(m);
+		doubt_end(m);
 	return rc;
 }
 
@@ -230,9 +210,12 @@ static int give_up(struct migration *m, int rc, struct err *err)
 
 	settle_code(m, rc, err);
 	if (m->side == SIDE_TARGET) {
-		(void)plan_note_never(m, NULL);
+		bool durable = plan_note_never(m, NULL) == 0;
+
 		if (!peer_knows)
 			link_send_abort(m->link, m->clock, err);
+		if (durable)
+			doubt_tell(m, OUTCOME_NEVER);
 	}
 	undo_rc = plan_undo(m, m->row, &undo_err);
 	if (m->side == SIDE_SOURCE && !peer_knows)
@@ -254,38 +237,6 @@ static void drop_link(struct migration *m, const struct err *why)
 	log_warning("job %s: going on alone: %s", m->record->uuid, why->message);
 	m->link->ops->close(m->link);
 	m->link = NULL;
-}
-
-int plan_resolve_doubt(struct migration *m, uint64_t deadline_us, struct err *err)
-{
-	uint64_t shown_us = clock_after_ms(m->clock, DOUBT_SHOWN_AFTER_MS);
-	uint64_t pause_ms = ASK_PAUSE_MIN_MS;
-
-	assert(m->side == SIDE_SOURCE);
-	while (clock_now_us(m->clock) < deadline_us) {
-		enum outcome outcome = OUTCOME_UNDECIDED;
-		int rc = m->peer->ops->ask(m->peer, clock_after_ms(m->clock, ASK_TIMEOUT_MS),
-					   &outcome, err);
-
-		if (rc == 0 && outcome == OUTCOME_TAKEN) {
-			m->taken = true;
-			end_doubt(m);
-			return 0;
-		}
-		if (rc == 0 && outcome == OUTCOME_NEVER) {
-			m->released = false;
-			end_doubt(m);
-			return err_set(err, ERR_FAILED, -ECONNABORTED,
-				       "the target gave the guest up before it took it");
-		}
-		if (clock_now_us(m->clock) >= shown_us)
-			show_doubt(m, "the guest was given away and the target does not say "
-				      "whether it took it: it stays suspended here while the "
-				      "target is asked again and again", err);
-		clock_sleep_us(m->clock, pause_ms * 1000);
-		pause_ms = pause_ms * 2 < ASK_PAUSE_MAX_MS ? pause_ms * 2 : ASK_PAUSE_MAX_MS;
-	}
-	return err_set(err, ERR_IN_DOUBT, -ETIMEDOUT, "the target does not answer");
 }
 
 /* After commit: steps are repeatable, and what fails is said but stops nothing else. */
@@ -319,7 +270,7 @@ static int settle_doubt(struct migration *m, struct err *err)
 
 	if (m->link)
 		drop_link(m, err);
-	rc = plan_resolve_doubt(m, UINT64_MAX, err);
+	rc = doubt_settle(m, UINT64_MAX, err);
 	return rc == -ECONNABORTED ? give_up(m, rc, err) : rc;
 }
 
@@ -350,6 +301,8 @@ int plan_run(struct migration *m, size_t first, struct err *err)
 
 	for (m->row = first; rc == 0 && m->plan->rows[m->row].step; m->row++)
 		rc = run_row(m, err);
+	if (rc == 0 && m->side == SIDE_TARGET && !m->link) /* the source may be in doubt */
+		doubt_tell(m, OUTCOME_TAKEN);
 	if (rc == 0 && note(m, JOURNAL_DONE, "", &why) < 0) /* it is done all the same */
 		log_warning("job %s: %s", m->record->uuid, why.message);
 	return rc;

@@ -25,10 +25,4 @@ int plan_undo(struct migration *migration, size_t last, struct err *err);
 /* Target: makes durable that it never will run the guest; tries more than once. */
 int plan_note_never(struct migration *migration, struct err *err);
 
-/*
- * Source, after SP3 and without an answer: asks until the target says taken (goes forward and
- * returns 0) or never (-ECONNABORTED: undo), or until `deadline_us` (-ETIMEDOUT, ERR_IN_DOUBT).
- */
-int plan_resolve_doubt(struct migration *migration, uint64_t deadline_us, struct err *err);
-
 #endif

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "codec_choice.h"
 #include "config.h"
+#include "doubt.h"
 #include "journal.h"
 #include "log.h"
 #include "meet.h"
@@ -29,6 +30,14 @@
 #define CLOCK_MS 5000
 #define OFFER_MS 40000 /* target: until the source has measured the clock and described its guest */
 #define REQUEST_MAX 65536
+
+static int open_arbiter(struct work *work, struct err *err)
+{
+	const struct arbiter_setup setup = { work->config, &clock_system, &work->job,
+					     &work->record };
+
+	return arbiter_open(&setup, &work->migration.arbiter, err);
+}
 
 int worker_open(struct work *work, const struct config *config, const char *uuid,
 		struct err *err)
@@ -56,6 +65,10 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	work->migration.settings.memory.channels = config->channels;
 	snprintf(work->migration.settings.host_name,
 		 sizeof(work->migration.settings.host_name), "%s", config->host_name);
+	work->migration.settings.port = config->port;
+	rc = open_arbiter(work, err);
+	if (rc < 0)
+		return rc;
 	return journal_open(work->job.folder, &clock_system, &work->migration.journal, err);
 }
 
@@ -92,6 +105,8 @@ void worker_close(struct work *work)
 		m->host->ops->close(m->host);
 	if (m->journal)
 		m->journal->ops->close(m->journal);
+	if (m->arbiter)
+		m->arbiter->ops->close(m->arbiter);
 	description_fini(&m->guest);
 	channel_fini(&work->channel);
 	job_fini(&work->job);
@@ -215,7 +230,6 @@ static void learn(struct work *work)
 static int migrate_as_source(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
-	struct peer_tcp peer;
 	int rc = read_request(work, err);
 
 	clock_random(&clock_system, work->note.nonce, sizeof(work->note.nonce));
@@ -223,13 +237,13 @@ static int migrate_as_source(struct work *work, struct err *err)
 		rc = begin(work, SIDE_SOURCE, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
-	peer_source_init(&peer, &clock_system, &work->job, &work->note,
+	peer_source_init(&work->peer, &clock_system, &work->job, &work->note,
 			 config_tls(work->config, &work->tls));
 	if (rc == 0)
-		rc = connect_to_target(work, &peer, err);
+		rc = connect_to_target(work, &work->peer, err);
 	if (rc < 0)
 		return rc;
-	m->peer = &peer.peer;
+	m->peer = &work->peer.peer;
 	rc = plan_run(m, 0, err);
 	if (rc == 0)
 		learn(work);
@@ -246,17 +260,22 @@ static int welcome(struct work *work, enum wire_kind kind, struct err *err)
 			    clock_after_ms(&clock_system, CLOCK_MS), err);
 }
 
-/* What the daemon wrote down of the caller. */
+/* What the daemon wrote down of the caller: who it is, and where it is asked in doubt. */
 static void read_caller(struct work *work)
 {
 	struct migration_settings *settings = &work->migration.settings;
 	CLEANUP_JSON_VALUE struct json_value *request = NULL;
+	const char *host, *address, *certificate;
 	char path[JOB_FOLDER_MAX + 16];
-	const char *host;
 
 	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
 	request = json_parse_file(path, REQUEST_MAX, NULL);
-	host = request ? json_get_string(request, "host") : NULL;
+	address = json_get_string(request, "address");
+	certificate = json_get_string(request, "certificate");
+	snprintf(work->note.address, sizeof(work->note.address), "%s", address ? address : "");
+	snprintf(work->note.certificate, sizeof(work->note.certificate), "%s",
+		 certificate ? certificate : "");
+	host = json_get_string(request, "host");
 	if (!host)
 		return;
 	snprintf(settings->peer_name, sizeof(settings->peer_name), "%s", host);
@@ -271,6 +290,7 @@ static int hear_plan(struct work *work, struct err *err)
 	int rc = link_answer_clock(m->link, &clock_system, clock_after_ms(&clock_system, OFFER_MS),
 				   &m->offer, err);
 
+	work->note.port = meet_read_port(&m->offer);
 	if (rc == 0)
 		rc = meet_read_plan(&m->offer, &work->plan, err);
 	m->plan = &work->plan;
@@ -294,7 +314,6 @@ static int prepare_target(struct work *work, struct err *err)
 static int migrate_as_target(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
-	struct peer_tcp peer;
 	int rc = welcome(work, WIRE_CONTROL, err);
 
 	work->record.side = SIDE_TARGET;
@@ -308,9 +327,9 @@ static int migrate_as_target(struct work *work, struct err *err)
 		rc = prepare_target(work, err);
 	if (rc < 0)
 		return rc;
-	peer_target_init(&peer, &clock_system, &work->job, &work->note, WORKER_CHANNEL_FD,
-			 m->link);
-	m->peer = &peer.peer;
+	peer_target_init(&work->peer, &clock_system, &work->job, &work->note,
+			 config_tls(work->config, &work->tls), WORKER_CHANNEL_FD, m->link);
+	m->peer = &work->peer.peer;
 	return plan_run(m, 0, err);
 }
 
@@ -334,6 +353,7 @@ static int with_job(mode_fn *mode, const struct config *config, char **arguments
 		return err_exit_status(err.code);
 	}
 	status = worker_finish(&work, rc, &err);
+	doubt_confirm(&work.migration);
 	worker_close(&work);
 	return status;
 }

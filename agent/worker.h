@@ -9,6 +9,7 @@
 #include "config.h"
 #include "job.h"
 #include "migration.h"
+#include "peer.h"
 
 struct work {
 	const struct config *config;
@@ -20,6 +21,7 @@ struct work {
 	struct record record;
 	struct orders_folder orders; /* source */
 	struct migration migration;
+	struct peer_tcp peer;
 };
 
 /* Takes the job over and opens its journal. Zero-initialise `work` before. */

@@ -343,7 +343,7 @@ static int peer_ask(struct peer *peer, uint64_t deadline_us, enum outcome *outco
 
 	(void)deadline_us;
 	*outcome = fake->asked < FAKE_OUTCOMES ? fake->outcomes[fake->asked] : OUTCOME_UNDECIDED;
-	fake->asked++;
+	fake->asked += !fake->outcomes_repeat || fake->asked + 1 < FAKE_OUTCOMES;
 	return enter(fake, err, "ask");
 }
 

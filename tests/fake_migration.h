@@ -40,6 +40,7 @@ struct fake_migration {
 	} said[SYNC_POINTS], answers[SYNC_POINTS]; /* this side's; the peer's, empty if not set */
 	uint64_t patience_ms[SYNC_POINTS]; /* how long each point was going to be waited for */
 	enum outcome outcomes[FAKE_OUTCOMES]; /* what ask() answers, in order */
+	bool outcomes_repeat;     /* the last of them for ever */
 	size_t asked;
 	unsigned stream_events;   /* handed out so far */
 };

@@ -42,8 +42,8 @@ static int set_up(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	scene.channel = pair[0];
 	scene.daemon = pair[1];
-	peer_target_init(&scene.peer, &scene.fake.clock, &scene.job, &scene.note, scene.channel,
-			 scene.link);
+	peer_target_init(&scene.peer, &scene.fake.clock, &scene.job, &scene.note, NULL,
+			 scene.channel, scene.link);
 	*state = &scene;
 	return 0;
 }

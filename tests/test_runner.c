@@ -298,23 +298,6 @@ static void in_doubt_the_source_resumes_only_when_told_never(void **state)
 	fake_migration_fini(&fake);
 }
 
-static void a_doubt_that_nobody_answers_stays_a_doubt(void **state)
-{
-	struct fake_migration fake;
-	struct err err = { ERR_NONE, "" };
-
-	(void)state;
-	fake_migration_init(&fake, SIDE_SOURCE, "handover");
-	fake.fail_at = "ask";
-	assert_int_equal(plan_resolve_doubt(&fake.migration,
-					    clock_after_ms(fake.migration.clock, 60000), &err),
-			 -ETIMEDOUT);
-	assert_int_equal(err.code, ERR_IN_DOUBT);
-	assert_int_equal(fake.record.status, STATUS_IN_DOUBT);
-	assert_int_equal(fake_count(&fake, "resume"), 0);
-	fake_migration_fini(&fake);
-}
-
 static void a_target_that_loses_its_peer_after_commit_goes_on_alone(void **state)
 {
 	struct fake_migration fake;
@@ -407,7 +390,6 @@ int main(void)
 		cmocka_unit_test(the_guest_has_its_own_pace_before_the_copy_is_ended),
 		cmocka_unit_test(in_doubt_the_source_asks_and_goes_on_when_it_was_taken),
 		cmocka_unit_test(in_doubt_the_source_resumes_only_when_told_never),
-		cmocka_unit_test(a_doubt_that_nobody_answers_stays_a_doubt),
 		cmocka_unit_test(a_target_that_loses_its_peer_after_commit_goes_on_alone),
 		cmocka_unit_test(after_commit_a_step_is_tried_again_and_then_only_said),
 		cmocka_unit_test(what_failed_at_the_target_after_commit_is_heard_at_the_source),

@@ -195,6 +195,7 @@ int failure_table(struct world *world, struct chooser *chooser)
 	const struct plan *plan;
 
 	fputs(heading, stdout);
+	world->no_arbiter = true;
 	for (size_t i = 0; (plan = plan_at(i)); i++) {
 		static struct table table;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "invariants.h"
 
+#include "recover.h"
 #include "world.h"
 
 /* ---- after every event ---- */
@@ -9,13 +10,14 @@ static void at_most_one_runs(struct world *world)
 {
 	const struct sim_host *hosts = world->hosts;
 	bool taken = world->journals[SIDE_TARGET].durable.taken;
+	bool source_may = !taken || world->fenced;
 
 	if (hosts[SIDE_SOURCE].domain == DOMAIN_RUNNING &&
 	    hosts[SIDE_TARGET].domain == DOMAIN_RUNNING)
 		world_violation(world, "the guest runs twice");
 	if (hosts[SIDE_TARGET].domain == DOMAIN_RUNNING && !taken)
 		world_violation(world, "the target runs the guest, and the commit is not durable");
-	if (hosts[SIDE_SOURCE].domain == DOMAIN_RUNNING && taken)
+	if (hosts[SIDE_SOURCE].domain == DOMAIN_RUNNING && !source_may)
 		world_violation(world, "the target has taken a guest that runs at the source");
 }
 
@@ -25,7 +27,7 @@ static void a_copy_can_run(struct world *world)
 	const struct sim_host *source = &world->hosts[SIDE_SOURCE];
 	const struct sim_host *target = &world->hosts[SIDE_TARGET];
 	const struct journal_state *said = &world->journals[SIDE_TARGET].durable;
-	bool source_may = source->domain != DOMAIN_NONE && !said->taken;
+	bool source_may = source->domain != DOMAIN_NONE && (!said->taken || world->fenced);
 	bool target_may = target->domain == DOMAIN_RUNNING ||
 			  (target->complete && !said->never && !world->abort_said);
 
@@ -101,8 +103,8 @@ static void the_operator_knows(struct world *world, enum side side)
 	enum status status = world->processes[side].status;
 	bool moved = runs_at(world, SIDE_TARGET);
 
-	if (world->lost_with_host)
-		return;
+	if (world->lost_with_host || (world->fenced && side == SIDE_TARGET))
+		return; /* who was fenced may have been told what was true before */
 	if (moved ? status != STATUS_COMPLETED
 		  : status == STATUS_COMPLETED || status == STATUS_LOST ||
 			    status == STATUS_IN_DOUBT)
@@ -151,6 +153,10 @@ void invariants_hold_at_end(struct world *world)
 		nothing_is_left(world, winner == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE);
 	if (harmless(world) && winner != SIDE_TARGET)
 		world_violation(world, "nothing failed, and the guest has not moved");
+	if (runs_at(world, SIDE_SOURCE) &&
+	    recover_outcome(&world->journals[SIDE_TARGET].durable) == OUTCOME_TAKEN)
+		world_violation(world, "the guest was resolved to the source, and the target "
+				       "was not told when it came back");
 	for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
 		the_operator_knows(world, side);
 		journals_are_closed(world, side);

@@ -7,7 +7,7 @@
 
 static void copy_plan(struct mutant *mutant, const struct plan *plan)
 {
-	*mutant = (struct mutant){ .plan = *plan };
+	*mutant = (struct mutant){ .plan = *plan, .faults = 1 };
 	for (size_t row = 0; plan->rows[row].step; row++) {
 		mutant->steps[row] = *plan->rows[row].step;
 		mutant->plan.rows[row].step = &mutant->steps[row];
@@ -42,6 +42,7 @@ static bool drop_line(struct mutant *mutant, size_t *index)
 		{ JOURNAL_RELEASED, "no-released" }, { JOURNAL_TAKEN_BACK, "no-taken-back" },
 		{ JOURNAL_TAKEN, "no-taken" },       { JOURNAL_NEVER, "no-never" },
 		{ JOURNAL_UNDONE, "no-undone" },     { JOURNAL_DONE, "no-done" },
+		{ JOURNAL_RESOLVED_SOURCE, "no-resolved-source" },
 	};
 
 	if (*index >= sizeof(lines) / sizeof(lines[0])) {
@@ -49,6 +50,8 @@ static bool drop_line(struct mutant *mutant, size_t *index)
 		return false;
 	}
 	mutant->journal_gaps = 1u << lines[*index].event;
+	if (lines[*index].event == JOURNAL_RESOLVED_SOURCE)
+		mutant->faults = 2; /* its answer is lost, and then it does not run the guest */
 	snprintf(mutant->name, sizeof(mutant->name), "%s", lines[*index].name);
 	return true;
 }

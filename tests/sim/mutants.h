@@ -17,6 +17,7 @@ struct mutant {
 	struct step steps[PLAN_ROWS_MAX];
 	unsigned journal_gaps; /* bits of events that are not written */
 	bool hasty;            /* a target that has not decided says never */
+	unsigned faults;       /* so many have to come together for it to be found */
 };
 
 /* The `index`th mutant of `plan`; false when there are no more. */

@@ -46,8 +46,9 @@ void sim_host_reset(struct sim_host *host, uint64_t down_until_us)
 	struct world *world = host->world;
 	bool source = host->side == SIDE_SOURCE;
 
-	if (source ? host->domain != DOMAIN_NONE && !world->journals[SIDE_TARGET].durable.taken
-		   : world->journals[SIDE_TARGET].durable.taken)
+	bool taken = world->journals[SIDE_TARGET].durable.taken && !world->fenced;
+
+	if (source ? host->domain != DOMAIN_NONE && !taken : taken)
 		world->lost_with_host = true;
 	*host = (struct sim_host){
 		.host = host->host,
@@ -83,7 +84,12 @@ static int host_list(struct host *base, int (*each)(const struct guest_summary *
 		     void *data, struct err *err)
 {
 	struct sim_host *host = (struct sim_host *)base;
-	struct guest_summary guest = { .uuid = GUEST_UUID, .name = "g1", .domid = host->domid };
+	struct guest_summary guest = {
+		.uuid = GUEST_UUID,
+		.name = "g1",
+		.domid = host->domid,
+		.power_state = host->domain == DOMAIN_RUNNING ? "running" : "paused",
+	};
 	int rc = sim_call(base, NULL, "list", LOOK_FAULTS, MS, 0, NULL, err);
 
 	return rc == 0 && host->domain != DOMAIN_NONE ? each(&guest, data) : rc;
@@ -361,7 +367,8 @@ static int host_suspend(struct host *base, const struct description *guest, uint
 
 static bool may_resume(const struct world *world)
 {
-	return !world->sp3_said || world->abort_said || world->journals[SIDE_TARGET].durable.never;
+	return !world->sp3_said || world->abort_said || world->fenced ||
+	       world->journals[SIDE_TARGET].durable.never;
 }
 
 EFFECT(let_go_on)
@@ -372,6 +379,8 @@ EFFECT(let_go_on)
 		return 0;
 	if (!may_resume(world))
 		world_violation(world, "the source resumes after SP3, and nobody said never");
+	if (world->ran_at_target)
+		world_violation(world, "the source resumes a copy that is older than the disks");
 	if (host->vbd_closed || host->vif_closed)
 		world_violation(world, "the guest is resumed without its devices");
 	host->domain = DOMAIN_RUNNING;
@@ -416,6 +425,7 @@ EFFECT(start_guest)
 	if (!host->complete || !host->introduced || !host->vbd_plugged || !host->vif_plugged)
 		world_violation(host->world, "the target's guest runs without all it needs");
 	host->domain = DOMAIN_RUNNING;
+	host->world->ran_at_target = true;
 	return 0;
 }
 

@@ -248,7 +248,8 @@ static int unreachable(struct process *process, uint64_t deadline_us, struct err
 {
 	if (!world_wait(process, deadline_us, NULL))
 		return -ESHUTDOWN;
-	return err_set(err, ERR_NO_PEER, -ETIMEDOUT, "the target does not answer");
+	return err_set(err, ERR_NO_PEER, -ETIMEDOUT, "the %s does not answer",
+		       side_name(other(process->side)));
 }
 
 static int source_open_memory(struct peer *peer, uint64_t deadline_us, int *fd, struct err *err)
@@ -298,46 +299,38 @@ static int target_open_memory(struct peer *peer, uint64_t deadline_us, int *fd, 
 	return 0;
 }
 
-/* The target's agent reads its journal; a worker need not live there. */
-static int source_ask(struct peer *peer, uint64_t deadline_us, enum outcome *outcome,
-		      struct err *err)
+/* The other side's agent reads its journal; a worker need not live there. */
+static int ask(struct peer *peer, uint64_t deadline_us, enum outcome *outcome, struct err *err)
 {
 	static const char *const words[] = { "undecided", "taken", "never" };
 	struct process *process = PROCESS_OF(peer, peer);
 	struct world *world = process->world;
-	enum outcome answer;
+	enum side whom = other(process->side);
+	enum outcome said;
 	enum fault fault;
 
 	if (process->dead)
 		return -ESHUTDOWN;
-	fault = world_strike(process, "asking the target", SYNC_NONE,
+	fault = world_strike(process, "asking the peer", SYNC_NONE,
 			     BIT(FAILS) | BIT(LOST) | BIT(PARTITION) | ANY_DEATH);
 	if (process->dead)
 		return -ESHUTDOWN;
 	if (fault == FAULT_FAILS)
-		return err_set(err, ERR_NO_PEER, -ECONNREFUSED, "no agent runs at the target");
-	if (fault == FAULT_LOST || world_is_partitioned(world) || is_down(world, SIDE_TARGET))
+		return err_set(err, ERR_NO_PEER, -ECONNREFUSED, "no agent runs at the %s",
+			       side_name(whom));
+	if (fault == FAULT_LOST || world_is_partitioned(world) || is_down(world, whom))
 		return unreachable(process, deadline_us, err);
 	if (!world_spend(process, LATENCY_US))
 		return -ESHUTDOWN;
-	answer = recover_outcome(&world->journals[SIDE_TARGET].written);
-	if (answer == OUTCOME_UNDECIDED && world->hasty)
-		answer = OUTCOME_NEVER;
+	said = recover_outcome(&world->journals[whom].written);
+	if (said == OUTCOME_UNDECIDED && world->hasty && whom == SIDE_TARGET)
+		said = OUTCOME_NEVER;
 	if (!world_spend(process, LATENCY_US))
 		return -ESHUTDOWN;
-	*outcome = answer;
-	world_event(process, "asks the target, whose answer is: %s", words[answer]);
+	*outcome = said;
+	world_event(process, "asks the %s, whose answer is: %s", side_name(whom), words[said]);
 	return fault == FAULT_KILLED_AFTER ? world_kill(process, false) : 0;
 }
 
-static int target_ask(struct peer *peer, uint64_t deadline_us, enum outcome *outcome,
-		      struct err *err)
-{
-	(void)peer;
-	(void)deadline_us;
-	(void)outcome;
-	return err_set(err, ERR_FAILED, -EINVAL, "a target knows itself who owns the guest");
-}
-
-const struct peer_ops sim_source_peer_ops = { source_open_memory, source_ask };
-const struct peer_ops sim_target_peer_ops = { target_open_memory, target_ask };
+const struct peer_ops sim_source_peer_ops = { source_open_memory, ask };
+const struct peer_ops sim_target_peer_ops = { target_open_memory, ask };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doubt.h"
 #include "invariants.h"
 #include "meet.h"
 #include "recover.h"
@@ -82,6 +83,7 @@ static void set_up(struct process *process)
 	process->clock.ops = &clock_ops;
 	process->link.ops = &sim_link_ops;
 	process->peer.ops = source ? &sim_source_peer_ops : &sim_target_peer_ops;
+	process->arbiter.ops = &sim_arbiter_ops;
 	process->journal.ops = &sim_journal_ops;
 	process->sink.ops = &sink_ops;
 	process->cancelled = process->running_plan = false;
@@ -102,11 +104,13 @@ static void set_up(struct process *process)
 	m->host = &process->world->hosts[process->side].host;
 	m->link = process->recovering ? NULL : &process->link;
 	m->peer = &process->peer;
+	m->arbiter = process->world->no_arbiter ? NULL : &process->arbiter;
 	m->journal = &process->journal;
 	m->record = &process->record;
 	m->sink = &process->sink;
 	m->row = 0;
-	m->cancellable = m->released = m->taken = false;
+	m->cancellable = m->released = m->taken = m->found_running = false;
+	m->resolved = OUTCOME_UNDECIDED;
 	description_init(&m->guest);
 }
 
@@ -168,8 +172,6 @@ static int recover(struct process *process, struct err *err)
 
 static void end(struct process *process)
 {
-	struct migration *m = &process->migration;
-
 	if (!process->dead) {
 		process->status = record_status_after(process->rc, &process->err);
 		invariants_hold_at_exit(process);
@@ -177,6 +179,12 @@ static void end(struct process *process)
 			    process->rc < 0 ? ": " : "",
 			    process->rc < 0 ? process->err.message : "");
 	}
+}
+
+static void close_up(struct process *process)
+{
+	struct migration *m = &process->migration;
+
 	if (m->link)
 		m->link->ops->close(m->link);
 	message_fini(&m->offer);
@@ -197,6 +205,8 @@ void worker_run(void *argument)
 	else
 		process->rc = migrate_as_target(process, &process->err);
 	end(process);
+	doubt_confirm(&process->migration);
+	close_up(process);
 }
 
 void worker_init(struct process *process, struct world *world, enum side side)

@@ -230,7 +230,7 @@ static int simulate_any(const struct options *options)
 
 static int mutate(const struct options *options)
 {
-	const struct options all = { .exhaustive = true, .faults = options->faults };
+	struct options all = { .exhaustive = true };
 	static struct mutant mutant;
 	const struct plan *plan;
 	unsigned missed = 0;
@@ -239,6 +239,8 @@ static int mutate(const struct options *options)
 		for (size_t i = 0; mutant_make(&mutant, plan, i); i++) {
 			struct counts counts = { 0 };
 
+			all.faults = options->faults > mutant.faults ? options->faults
+								     : mutant.faults;
 			sweep(&all, plan, &mutant, &counts);
 			missed += counts.violations == 0;
 			printf("%s %s %s: %s\n", counts.violations ? "found " : "MISSED",

@@ -244,6 +244,24 @@ int world_kill(struct process *process, bool reset)
 	return -ESHUTDOWN;
 }
 
+void world_fence(struct world *world, enum side side)
+{
+	struct process *process = &world->processes[side];
+
+	world->fenced = true;
+	if (process->coroutine.live && !process->dead) {
+		(void)world_kill(process, true);
+		process->wake_us = world->now_us; /* it has no turn of its own to die in */
+		return;
+	}
+	sim_host_reset(&world->hosts[side], world->now_us + REBOOT_US);
+	sim_journal_lose(&world->journals[side]);
+	if (process->start_us != NEVER_US)
+		process->start_us = world->now_us + REBOOT_US;
+	world_fault_until(world, world->now_us + REBOOT_US);
+	world_event(process, "the host is switched off");
+}
+
 /* ---- turns ---- */
 
 static uint64_t next_turn_us(const struct process *process)
@@ -314,7 +332,10 @@ static void begin(struct world *world, struct chooser *chooser, const struct pla
 	world->partition_until_us = 0;
 	world->strike_count = 0;
 	world->stopped_us = world->standstill_us = 0;
-	world->sp3_said = world->abort_said = world->lost_with_host = false;
+	world->sp3_said = world->abort_said = world->lost_with_host = world->fenced = false;
+	world->ran_at_target = false;
+	world->will = WILL_BE_ASKED;
+	world->told[SIDE_SOURCE] = world->told[SIDE_TARGET] = OUTCOME_UNDECIDED;
 	world->violation[0] = '\0';
 	world->memory = (struct memory_line){ NEVER_US, NEVER_US, NEVER_US };
 	line_init(&world->line);

@@ -19,6 +19,7 @@
 #include "chooser.h"
 #include "coroutine.h"
 #include "migration.h"
+#include "sim_arbiter.h"
 #include "sim_host.h"
 #include "sim_journal.h"
 #include "sim_link.h"
@@ -89,6 +90,7 @@ struct process {
 	struct clock clock;
 	struct link link;
 	struct peer peer;
+	struct arbiter arbiter;
 	struct journal journal;
 	struct record_sink sink;
 	int rc;
@@ -102,6 +104,7 @@ struct world {
 	const struct plan *plan;
 	FILE *tells;             /* where a line an event goes; NULL: nowhere */
 	unsigned journal_gaps;   /* mutant: bits of events that are not written */
+	bool no_arbiter;         /* in doubt the peer alone is asked */
 	bool hasty;              /* mutant: a target that has not decided says never */
 
 	uint64_t now_us, last_fault_us;
@@ -117,6 +120,10 @@ struct world {
 	uint64_t stopped_us;     /* since when the guest runs nowhere; 0: it runs */
 	uint64_t standstill_us;  /* how long that took, in all */
 	bool sp3_said, abort_said; /* source: SP3 left; target: ABORT left */
+	enum will will;          /* of the arbiter */
+	enum outcome told[2];    /* what each side put where the other reads it */
+	bool ran_at_target;      /* from then on the disks are newer than the source's copy */
+	bool fenced;             /* the target was switched off for the arbiter's word */
 	bool lost_with_host;     /* a reset took the host whose guest it was */
 	char violation[256];     /* empty: none */
 };
@@ -144,6 +151,9 @@ enum fault world_strike(struct process *process, const char *what, enum sync_poi
 void world_fault_until(struct world *world, uint64_t us);
 /* The worker dies here and now; `reset`: its host, too. Returns -ESHUTDOWN. */
 int world_kill(struct process *process, bool reset);
+
+/* Somebody switches a host off, which comes up again later. */
+void world_fence(struct world *world, enum side side);
 
 /* Something has happened: the invariants are looked at. */
 void world_event(struct process *process, const char *format, ...)

@@ -158,6 +158,12 @@ void journal_note(struct journal_state *state, const struct journal_entry *entry
 	}
 }
 
+static void note_blackout(struct journal_state *state, enum journal_event event, double at_s)
+{
+	if (event == JOURNAL_STEP_BLACKOUT && state->blackout_s == 0)
+		state->blackout_s = at_s;
+}
+
 static void note_line(struct journal_state *state, const char *text, size_t size)
 {
 	CLEANUP_JSON_VALUE struct json_value *line = json_parse(text, size, NULL);
@@ -166,8 +172,10 @@ static void note_line(struct journal_state *state, const char *text, size_t size
 
 	snprintf(entry.text, sizeof(entry.text), "%s", said ? said : "");
 	for (entry.event = 0; word && entry.event < JOURNAL_EVENTS; entry.event++)
-		if (strcmp(word, events[entry.event].word) == 0)
+		if (strcmp(word, events[entry.event].word) == 0) {
 			journal_note(state, &entry);
+			note_blackout(state, entry.event, json_get_double(line, "time", 0));
+		}
 }
 
 int journal_read(const char *folder, struct journal_state *state, struct err *err)

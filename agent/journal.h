@@ -76,6 +76,7 @@ int journal_open(const char *folder, const struct clock *clock, struct journal *
 struct journal_state {
 	bool begun, released, taken, never, undone, done;
 	uint32_t row;    /* the last that was started */
+	double blackout_s; /* since 1970, when the first row in the blackout started; 0: none */
 	char plan[128]; /* as the BEGIN line's text */
 };
 

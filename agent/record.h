@@ -136,6 +136,13 @@ void record_write_passes(const struct record *record, uint64_t now_us, struct js
 /* The record as one JSON object. */
 void record_write(const struct record *record, uint64_t now_us, struct json_writer *writer);
 
+/*
+ * What `last`, the record that an earlier worker of the job wrote, tells of its hosts, guest,
+ * memory, start and steps; what it does not tell stays as it is. It is not trusted.
+ */
+void record_read(const struct json_value *last, uint64_t now_us, double now_wall_s,
+		 struct record *record);
+
 /* Where records go: the daemon and the job's folder. */
 struct record_sink;
 struct record_sink_ops {

@@ -6,11 +6,15 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "cleanup.h"
 #include "journal.h"
+#include "json.h"
 #include "peer.h"
 #include "recover.h"
+
+#define RECORD_FILE_MAX (256 * 1024)
 
 static int read_plan(struct work *work, const struct journal_state *state, struct err *err)
 {
@@ -47,6 +51,23 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 	return worker_open_host(work, err);
 }
 
+/* What people were told goes on from where it was; since when the guest stands still, as well. */
+static void restore_record(struct work *work, const struct journal_state *state)
+{
+	CLEANUP_JSON_VALUE struct json_value *last = NULL;
+	uint64_t now_us = clock_now_us(&clock_system);
+	double wall_s = clock_wall_s(&clock_system), ago_s = wall_s - state->blackout_s;
+	struct record *record = &work->record;
+	char path[JOB_FOLDER_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/record.json", work->job.folder);
+	last = json_parse_file(path, RECORD_FILE_MAX, NULL);
+	record_read(last, now_us, wall_s, record);
+	if (record->suspended_us == 0 && state->blackout_s > 0 && ago_s > 0 &&
+	    ago_s * 1e6 < (double)now_us)
+		record->suspended_us = now_us - (uint64_t)(ago_s * 1e6);
+}
+
 int recover_job(struct work *work, struct err *err)
 {
 	const struct tls_files *tls = config_tls(work->config, &work->tls);
@@ -57,6 +78,7 @@ int recover_job(struct work *work, struct err *err)
 
 	if (rc < 0)
 		return rc;
+	restore_record(work, &state);
 	rc = journal_read_guest(work->job.folder, &guest, &size, err);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;

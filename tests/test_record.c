@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -182,6 +183,59 @@ static void meetings_and_the_commit_are_written_where_there_were_any(void **stat
 	assert_float_equal(json_get_double(json_get(value, "commit"), "end_ms", 0), 1055, 0.001);
 }
 
+static void a_recovery_goes_on_from_what_was_written(void **state)
+{
+	struct record record = example(), read = { .source = "?", .step_count = 0 };
+	CLEANUP_JSON_VALUE struct json_value *value = NULL;
+
+	(void)state;
+	snprintf(record.guest_name, sizeof(record.guest_name), "g1");
+	record.started_wall_s = 1700000000;
+	record.wire_bytes = 12345;
+	record_step_start(&record, plan_step("copy-memory"), SIDE_TARGET, PHASE_COPY, 1500000);
+	record_step_end(&record, plan_step("copy-memory"), SIDE_TARGET, 1600000);
+	value = written(&record);
+	record_read(value, 60000000, 1700000050, &read); /* another clock, 50 s after the start */
+	assert_string_equal(read.source, "A");
+	assert_string_equal(read.target, "B");
+	assert_string_equal(read.guest_name, "g1");
+	assert_int_equal(read.memory_bytes, 4096);
+	assert_int_equal(read.wire_bytes, 12345);
+	assert_int_equal(read.sync_point, SYNC_SP5);
+	assert_int_equal(read.started_us, 10000000);
+	assert_int_equal(read.running_us - read.suspended_us, 100000);
+	assert_int_equal(read.step_count, 1);
+	assert_string_equal(read.steps[0].name, "copy-memory");
+	assert_int_equal(read.steps[0].side, SIDE_TARGET);
+	assert_int_equal(read.steps[0].phase, PHASE_COPY);
+	assert_int_equal(read.steps[0].end_us - read.steps[0].start_us, 100000);
+}
+
+static void what_was_written_is_not_trusted(void **state)
+{
+	static const char *const texts[] = {
+		"[]", "{}", "{\"vm\": 3, \"steps\": {}, \"memory\": []}",
+		"{\"job_started\": \"tomorrow\", \"steps\": [3, {\"name\": \"x\"}]}",
+		"{\"source\": \"a name of a host that is much, much longer than the sixty-three "
+		"bytes that one may have\", \"memory\": {\"total_bytes\": -1}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		CLEANUP_JSON_VALUE struct json_value *value =
+			json_parse(texts[i], strlen(texts[i]), NULL);
+		struct record read = { .source = "A", .started_us = 7 };
+
+		assert_non_null(value);
+		record_read(value, 60000000, 1700000050, &read);
+		assert_string_equal(read.source, "A");
+		assert_int_equal(read.memory_bytes, 0);
+		assert_int_equal(read.started_us, 7);
+		assert_int_equal(read.step_count, 0);
+	}
+	record_read(NULL, 1, 1, &(struct record){ .step_count = 0 });
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +248,8 @@ int main(void)
 		cmocka_unit_test(more_passes_than_there_is_room_for_make_the_last_one_longer),
 		cmocka_unit_test(the_first_pass_knows_what_remains_of_all_memory),
 		cmocka_unit_test(meetings_and_the_commit_are_written_where_there_were_any),
+		cmocka_unit_test(a_recovery_goes_on_from_what_was_written),
+		cmocka_unit_test(what_was_written_is_not_trusted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# `lab bench --simulated`: how well the simulated host foretells what real Xen does. From the records
-# of real migrations, and there from what happens before the guest is suspended, come four costs;
-# the same programs move a like guest on simulated hosts with these costs; and what their blackout
-# takes, which nothing was taken from, is compared with the real one. Sourced by `lab`.
+# `lab bench --simulated`: how well the simulated host foretells what real Xen does. Every other
+# migration of a lab's run is what the costs of simulated hosts are taken from; the same programs
+# move a like guest on these; and what their blackout takes is compared with that of the migrations
+# which nothing was taken from. Sourced by `lab`.
 #
-#   page_us        the rate at which the first pass over memory went
-#   sync_us        a durable line of the journal: between a meeting's end and the next step's begin
-#   hypercall_us   and
-#   wake_us        what describe-guest and create-domain took: both are made of these, in shares
-#                  that come from simulated hosts on which one of the two costs something
+#   page_us   what a page took of the last pass over memory
+#   sync_us   write-release: a durable line of the journal
+#   wake_us   introduce-domain: how often that wakes somebody, simulated hosts tell on which waking
+#             up costs something, beside ones on which nothing does
+#
+# The drain, the bridges, the meetings, the commit and the unpausing are foretold from these alone.
 
 SIM_MOVES=5
-PROBE_US=500 # what one of the two costs while shares are measured
+PROBE_US=500 # what waking up costs while that is counted
 
 # span FILE NAME SIDE: when a step, or a meeting, began and ended there; in ms.
 span() {
@@ -26,18 +27,13 @@ pass() {
 		sed -E "s/.*\"$3\": *([0-9]+).*/\1/"
 }
 
-# facts FILE: of a migration's record: describe-guest, create-domain and a durable line in ms, a
-# page in us, pages in the last pass, and suspended to unpaused in ms.
+# facts FILE: of a migration's record: introduce-domain and write-release in ms, pages in the last
+# pass, a page of them in us, and suspended to unpaused in ms.
 facts() {
-	local describe create meeting watch
-	describe=$(span "$1" describe-guest source)
-	create=$(span "$1" create-domain target)
-	meeting=$(span "$1" SP1 source)
-	watch=$(span "$1" watch-disks source)
-	awk -v rate="$(pass "$1" 1 send_bytes_per_s)" -v last="$(pass "$1" '$' sent_bytes)" \
+	awk -v sent="$(pass "$1" '$' sent_bytes)" -v rate="$(pass "$1" '$' send_bytes_per_s)" \
 		-v downtime="$(field downtime_ms "$1")" '
-		{ print $2 - $1, $4 - $3, $7 - $6, 4096e6 / rate, last / 4096, downtime }
-	' <<< "$describe $create $meeting $watch"
+		{ print $2 - $1, $4 - $3, sent / 4096, rate ? 4096e6 / rate : 0, downtime }
+	' <<< "$(span "$1" introduce-domain target) $(span "$1" write-release source)"
 }
 
 # medians: of each column on stdin, in one line.
@@ -77,39 +73,35 @@ simulate() (
 	done | medians
 )
 
-# shares REAL NONE HYPERCALL WAKE: the two costs, in us, from the facts of the lab and of simulated
-# hosts on which nothing, or one of them, costs PROBE_US. No cost is below nothing.
-shares() {
+# wake_us REAL NONE PROBE: from how long introduce-domain takes in the lab, and on simulated hosts
+# on which waking up costs nothing, or PROBE_US. No cost is below nothing.
+wake_us() {
 	printf '%s\n' "$@" | awk -v probe="$PROBE_US" '
-	{ describe[NR] = $1; create[NR] = $2 }
-	function alone(a, b) { return (a * y1 + b * y2) / (a * a + b * b) }
+	{ introduce[NR] = $1 }
 	END {
-		y1 = describe[1] - describe[2]; y2 = create[1] - create[2]
-		h1 = describe[3] - describe[2]; h2 = create[3] - create[2]
-		w1 = describe[4] - describe[2]; w2 = create[4] - create[2]
-		both = h1 * w2 - h2 * w1
-		h = both ? (y1 * w2 - y2 * w1) / both : 0
-		w = both ? (h1 * y2 - h2 * y1) / both : 0
-		if (h < 0) { h = 0; w = alone(w1, w2) }
-		if (w < 0) { w = 0; h = alone(h1, h2) }
-		printf "%.0f %.0f\n", h * probe, w * probe
+		wakes = (introduce[3] - introduce[2]) / probe
+		us = wakes > 0 ? (introduce[1] - introduce[2]) / wakes : 0
+		printf "%.0f\n", (us > 0 ? us : 0)
 	}'
 }
 
 # predict BUILDDIR RECORD…: prints the comparison. Sets measured_ms and predicted_ms.
 predict() {
-	local builddir=$1 real none probe_hypercall probe_wake hypercall wake sync page pages costs
-	shift
-	real=$(for record; do facts "$record"; done | medians)
-	read -r _ _ sync page pages measured_ms <<< "$real"
+	local builddir=$1 real pages page sync none probe costs i
+	local records=("${@:2}") taken=() compared=()
+	[ "${#records[@]}" -ge 2 ] || die "to foretell anything takes two migrations by handover"
+	for i in "${!records[@]}"; do
+		if ((i % 2)); then compared+=("${records[i]}"); else taken+=("${records[i]}"); fi
+	done
+	real=$(for i in "${taken[@]}"; do facts "$i"; done | medians)
+	read -r _ _ _ _ measured_ms < <(for i in "${compared[@]}"; do facts "$i"; done | medians)
+	read -r _ sync pages page _ <<< "$real"
 	pages=$(printf %.0f "$pages")
-	none=$(simulate "$builddir" "$pages" page_us=0)
-	probe_hypercall=$(simulate "$builddir" "$pages" "hypercall_us=$PROBE_US")
-	probe_wake=$(simulate "$builddir" "$pages" "wake_us=$PROBE_US")
-	read -r hypercall wake < <(shares "$real" "$none" "$probe_hypercall" "$probe_wake")
-	costs=("hypercall_us=$hypercall" "wake_us=$wake" "page_us=$(printf %.0f "$page")"
+	none=$(simulate "$builddir" "$pages" wake_us=0)
+	probe=$(simulate "$builddir" "$pages" "wake_us=$PROBE_US")
+	costs=("wake_us=$(wake_us "$real" "$none" "$probe")" "page_us=$(printf %.0f "$page")"
 		"sync_us=$(awk -v ms="$sync" 'BEGIN { printf "%.0f", ms * 1000 }')")
-	read -r _ _ _ _ _ predicted_ms < <(simulate "$builddir" "$pages" "${costs[@]}")
+	read -r _ _ _ _ predicted_ms < <(simulate "$builddir" "$pages" "${costs[@]}")
 	echo "simulated with $pages pages in the end and ${costs[*]}:"
 	echo "suspended to unpaused: predicted $predicted_ms ms, measured $measured_ms ms," \
 		"ratio $(ratio "$predicted_ms" "$measured_ms")"

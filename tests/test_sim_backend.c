@@ -20,6 +20,7 @@
 
 #include "fake_clock.h"
 #include "fake_store.h"
+#include "rings.h"
 #include "sim_place.h"
 #include "watcher.h"
 
@@ -346,6 +347,79 @@ static void takes_the_time_that_closing_costs(void **state)
 	assert_state(fixture, "6");
 }
 
+static struct blkif_sring *map_ring(struct fixture *fixture)
+{
+	const uint64_t gfn = RING_GFN;
+	void *page = NULL;
+
+	assert_int_equal(sim_memory_map(fixture->memory, &gfn, 1, PROT_READ | PROT_WRITE, NULL,
+					&page), 0);
+	return page;
+}
+
+/* Takes the backend away and plugs another, while the guest's end stays as it is. */
+static void plug_again(struct fixture *fixture)
+{
+	put(fixture, BACKEND "/online", "0");
+	put(fixture, FRONTEND "/state", "6");
+	settle(fixture);
+	assert_false(is_on_the_bus(fixture));
+	assert_int_equal(store_remove(fixture->store, BACKEND), 0);
+	put(fixture, FRONTEND "/state", "4");
+	put(fixture, BACKEND "/frontend", FRONTEND);
+	put(fixture, BACKEND "/online", "1");
+	put(fixture, BACKEND "/params", fixture->disk_path);
+	put(fixture, BACKEND "/mode", "w");
+	put(fixture, BACKEND "/state", "1");
+	settle(fixture);
+	run_script(fixture);
+}
+
+static void another_backend_goes_on_behind_the_last_response(void **state)
+{
+	struct fixture *fixture = *state;
+	struct blkif_sring *ring = map_ring(fixture);
+	union blkif_sring_entry *sixth = &ring->ring[5], answered;
+
+	memset(&answered, 0x5a, sizeof(answered));
+	write_device(fixture);
+	run_script(fixture);
+	offer_ring(fixture);
+	for (size_t i = 0; i < 5; i++)
+		ring->ring[i] = answered;
+	ring->req_prod = ring->rsp_prod = 5;
+	plug_again(fixture);
+	assert_state(fixture, "4");
+	assert_int_equal(ring->rsp_prod, 5);
+	sixth->req = (struct blkif_request){ .operation = BLKIF_OP_FLUSH_DISKCACHE, .id = 77 };
+	ring->req_prod = 6;
+	plug_again(fixture); /* it finds the request that nobody told it of */
+	fixture->clock.now_us += 10000;
+	settle(fixture);
+
+	assert_int_equal(ring->rsp_prod, 6);
+	assert_int_equal(sixth->rsp.id, 77);
+	for (size_t i = 0; i < 5; i++)
+		assert_memory_equal(&ring->ring[i], &answered, sizeof(answered));
+	assert_int_equal(sixth->rsp.status, BLKIF_RSP_OKAY);
+	sim_memory_unmap(ring, 1);
+}
+
+static void a_ring_that_cannot_be_true_is_not_served(void **state)
+{
+	struct fixture *fixture = *state;
+	struct blkif_sring *ring = map_ring(fixture);
+
+	write_device(fixture);
+	run_script(fixture);
+	offer_ring(fixture);
+	ring->req_prod = 4096;
+	plug_again(fixture);
+
+	assert_state(fixture, "5");
+	sim_memory_unmap(ring, 1);
+}
+
 static void says_why_a_device_cannot_be_had(void **state)
 {
 	struct fixture *fixture = *state;
@@ -389,6 +463,8 @@ int main(void)
 		TEST(lets_go_when_its_frontend_is_gone),
 		TEST(lets_go_when_its_nodes_are_gone),
 		TEST(takes_the_time_that_closing_costs),
+		TEST(another_backend_goes_on_behind_the_last_response),
+		TEST(a_ring_that_cannot_be_true_is_not_served),
 		TEST(says_why_a_device_cannot_be_had),
 		TEST(says_why_a_ring_cannot_be_had),
 	};

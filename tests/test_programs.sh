@@ -58,7 +58,7 @@ check 'xenferryd links no Xen library' \
 check 'xenferry-worker links no event loop' links_only agent/xenferry-worker \
 	libxenctrl libxenguest libxenstore libxengnttab libxentoollog libmnl libyajl libinih
 check 'xenferry-stream links libxenguest and little else' links_only devices/xenferry-stream \
-	libxenctrl libxenguest libxentoollog
+	libxenctrl libxenguest libxenforeignmemory libxentoollog liblz4 libzstd libxxhash
 check 'xenferry-tls links the TLS library and nothing else' \
 	links_only handshake/xenferry-tls libssl libcrypto
 for program in agent/xenferry-worker devices/xenferry-stream; do

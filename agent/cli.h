@@ -38,6 +38,9 @@ int cli_event_wait(const struct cli_args *args, struct err *err);
 /* cli_timeline.c */
 int cli_migration_timeline(const struct cli_args *args, struct err *err);
 
+/* cli_dirty_rate.c: a worker is asked, not the daemon */
+int cli_dirty_rate(const struct cli_args *args, struct err *err);
+
 /* cli_policy.c: no daemon is asked */
 int cli_policy_list(const struct cli_args *args, struct err *err);
 int cli_policy_show(const struct cli_args *args, struct err *err);

@@ -20,6 +20,7 @@
 #include "policy.h"
 #include "record.h"
 #include "steering.h"
+#include "tracking.h"
 
 struct peer;
 
@@ -75,6 +76,7 @@ struct migration {
 	struct journal *journal;
 	struct record *record;
 	struct record_sink *sink;
+	struct tracking *tracking;  /* source: who tracks dirty pages; NULL: nobody else can */
 	struct orders *orders;      /* source: what the operator says meanwhile; NULL: nothing */
 
 	struct message offer;       /* target: SP0, heard before the plan was known */

@@ -76,14 +76,32 @@ static void measure_rate(struct policy *policy, const struct stream_event *event
 		policy->send_bytes_per_s = rate;
 }
 
+/*
+ * A guest that has dirtied its working set dirties the same pages again, so the longer a pass the
+ * fewer fresh ones come. Their rate at its end lies between that of all of it and, where the pass
+ * before was longer, that of the difference between the two: the middle is taken.
+ */
+static uint64_t fresh_rate(const struct policy *policy, uint64_t before_bytes, uint64_t before_us)
+{
+	uint64_t more_us = since(before_us, policy->took_us);
+	uint64_t rate = policy->dirty_bytes_per_s;
+	uint64_t floor = per_second(since(before_bytes, policy->remaining_bytes), more_us);
+
+	if (more_us < policy->took_us / 4 || floor > rate)
+		return rate;
+	return floor + (rate - floor) / 2;
+}
+
 /* What is dirty now was dirtied since the pass was begun. */
 static void measure_dirt(struct policy *policy, const struct stream_event *event, uint64_t now_us)
 {
 	uint64_t pages = event->dirty_pages > 0 ? (uint64_t)event->dirty_pages : 0;
+	uint64_t before_bytes = policy->remaining_bytes, before_us = policy->took_us;
 
+	policy->took_us = since(now_us, policy->begun_us);
 	policy->remaining_bytes = pages < UINT64_MAX / PAGE_BYTES ? pages * PAGE_BYTES : UINT64_MAX;
-	policy->dirty_bytes_per_s =
-		per_second(policy->remaining_bytes, since(now_us, policy->begun_us));
+	policy->dirty_bytes_per_s = per_second(policy->remaining_bytes, policy->took_us);
+	policy->fresh_bytes_per_s = fresh_rate(policy, before_bytes, before_us);
 }
 
 /* The rate of the last pass: that of earlier migrations, where only the others are limited. */
@@ -102,7 +120,7 @@ static bool fits(struct policy *policy)
 	policy->predicted_downtime_ms = UINT32_MAX;
 	if (rate <= 0)
 		return false;
-	more_bytes = (double)policy->dirty_bytes_per_s * policy->costs.suspend_ms / 1000;
+	more_bytes = (double)policy->fresh_bytes_per_s * policy->costs.suspend_ms / 1000;
 	if (more_bytes > (double)policy->remaining_bytes) /* the pass was longer than that */
 		more_bytes = (double)policy->remaining_bytes;
 	copy_ms = ((double)policy->remaining_bytes + more_bytes) * 1000 / rate;

@@ -44,6 +44,7 @@ struct policy {
 	uint32_t predicted_downtime_ms; /* UINT32_MAX: not known */
 	uint64_t send_bytes_per_s;      /* 0: not known yet; of the last pass long enough */
 	uint64_t dirty_bytes_per_s;     /* of the last pass */
+	uint64_t fresh_bytes_per_s;     /* at which still clean pages get dirty in the end of it */
 	uint64_t remaining_bytes;       /* dirty at the last look; 0 in the first pass: not known */
 	struct converge converge;
 
@@ -51,7 +52,7 @@ struct policy {
 	size_t next_item;
 	uint32_t decided;               /* the pass that was decided upon last */
 	uint32_t skipped;               /* passes that are no stalls: the guest was waited for */
-	uint64_t begun_us, begun_bytes, sent_bytes;
+	uint64_t begun_us, begun_bytes, sent_bytes, took_us;
 };
 
 /*

@@ -223,6 +223,8 @@ int source_copy(struct migration *m, struct err *err)
 	struct memory_path path;
 	int rc = policy_check(steering->downtime_limit_ms, &m->settings.costs, err);
 
+	if (rc == 0 && m->tracking)
+		rc = m->tracking->ops->claim(m->tracking, m->guest.uuid, err);
 	if (rc == 0)
 		rc = memory_open(m, m->deadline_us, &path, err);
 	if (rc < 0)

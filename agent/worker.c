@@ -45,6 +45,7 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	int rc;
 
 	work->config = config;
+	tracking_init(&work->tracking, config);
 	rc = job_find(config, uuid, false, &work->job, err);
 	if (rc == 0)
 		rc = job_lock(&work->job, err);
@@ -108,6 +109,7 @@ void worker_close(struct work *work)
 	if (m->arbiter)
 		m->arbiter->ops->close(m->arbiter);
 	description_fini(&m->guest);
+	tracking_fini(&work->tracking);
 	channel_fini(&work->channel);
 	job_fini(&work->job);
 }
@@ -156,6 +158,7 @@ static int read_steering(struct work *work, const struct json_value *request, st
 		   &settings->costs);
 	orders_init(&work->orders, &work->job);
 	work->migration.orders = &work->orders.orders;
+	work->migration.tracking = &work->tracking.tracking;
 	return 0;
 }
 
@@ -384,6 +387,7 @@ static const struct {
 	{ "ask", 2, run_ask, "ask JOB NONCE" },
 	{ "recover", 1, run_recover, "recover JOB" },
 	{ "list", 0, run_list, "list" },
+	{ "dirty-rate", 2, run_dirty_rate, "dirty-rate VM SECONDS" },
 };
 
 static int usage(void)

@@ -10,6 +10,7 @@
 #include "job.h"
 #include "migration.h"
 #include "peer.h"
+#include "tracking.h"
 
 struct work {
 	const struct config *config;
@@ -20,6 +21,7 @@ struct work {
 	struct plan plan; /* what migration.plan points to */
 	struct record record;
 	struct orders_folder orders; /* source */
+	struct tracking_lock tracking; /* source */
 	struct migration migration;
 	struct peer_tcp peer;
 };
@@ -37,6 +39,9 @@ int recover_job(struct work *work, struct err *err);
 
 /* The modes that look and answer (look.c): arguments as in the table in worker.c; exit statuses. */
 int run_ask(const struct config *config, char **arguments);
+/* measure.c: VM SECONDS; likewise. */
+#define MEASURE_SECONDS_MAX 60
+int run_dirty_rate(const struct config *config, char **arguments);
 int run_list(const struct config *config, char **arguments);
 
 #endif

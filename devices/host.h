@@ -119,6 +119,15 @@ struct host_ops {
 	void (*examine)(struct host *host, const struct description *guest, bool late_disks,
 			struct reasons *reasons);
 
+	/*
+	 * Counts the different pages that the running `guest` dirties in `duration_us`, and says
+	 * in `*took_us` how long it was. Changes nothing, also when it fails or a cancel request
+	 * comes (-ECANCELED): tracking is ended on every way out. -EBUSY when others track it.
+	 */
+	int (*measure_dirt)(struct host *host, const struct description *guest,
+			    uint64_t duration_us, uint64_t *pages, uint64_t *took_us,
+			    struct err *err);
+
 	/* ---- target: prepare ---- */
 
 	/*

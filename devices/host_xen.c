@@ -14,6 +14,7 @@
 
 #include "announce.h"
 #include "bridge.h"
+#include "dirty.h"
 #include "domain.h"
 #include "drain.h"
 #include "hold.h"
@@ -73,6 +74,14 @@ static void host_examine(struct host *host, const struct description *guest, boo
 {
 	domain_examine(xen(host)->hypervisor, xen(host)->store, guest, reasons);
 	devices_examine(xen(host)->store, guest, late_disks, reasons);
+}
+
+static int host_measure_dirt(struct host *host, const struct description *guest,
+			     uint64_t duration_us, uint64_t *pages, uint64_t *took_us,
+			     struct err *err)
+{
+	return dirty_measure(xen(host)->hypervisor, xen(host)->clock, guest, duration_us, pages,
+			     took_us, err);
 }
 
 /* ---- target: prepare ---- */
@@ -290,6 +299,7 @@ static const struct host_ops xen_ops = {
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,
+	.measure_dirt = host_measure_dirt,
 	.create = host_create,
 	.plug = host_plug,
 	.hold_disks = host_hold_disks,

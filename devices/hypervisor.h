@@ -47,6 +47,15 @@ struct hypervisor_ops {
 	int (*schedule)(struct hypervisor *hypervisor, uint32_t domid, uint32_t weight,
 			uint32_t cap_percent, struct err *err);
 
+	/*
+	 * Begins (`on`) or ends to track which pages the domain dirties. -EINVAL when it is
+	 * tracked already; ending is harmless when it is not.
+	 */
+	int (*track)(struct hypervisor *hypervisor, uint32_t domid, bool on, struct err *err);
+	/* How many different pages were dirtied since then. */
+	int (*dirty_pages)(struct hypervisor *hypervisor, uint32_t domid, uint64_t *pages,
+			   struct err *err);
+
 	/* A new domain, paused, without vcpus or memory. */
 	int (*create)(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
 		      uint32_t *domid, struct err *err);

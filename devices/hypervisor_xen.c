@@ -194,6 +194,30 @@ static int xen_schedule(struct hypervisor *hypervisor, uint32_t domid, uint32_t 
 	return 0;
 }
 
+/* ---- dirty pages ---- */
+
+static int xen_track(struct hypervisor *hypervisor, uint32_t domid, bool on, struct err *err)
+{
+	unsigned int op = on ? XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY : XEN_DOMCTL_SHADOW_OP_OFF;
+
+	if (xc_shadow_control(xen(hypervisor)->xch, domid, op, NULL, 0) < 0)
+		return failed(hypervisor, err, "%s tracking domain %u's dirty pages",
+			      on ? "begin" : "end", domid);
+	return 0;
+}
+
+static int xen_dirty_pages(struct hypervisor *hypervisor, uint32_t domid, uint64_t *pages,
+			   struct err *err)
+{
+	xc_shadow_op_stats_t stats = { 0 };
+
+	if (xc_logdirty_control(xen(hypervisor)->xch, domid, XEN_DOMCTL_SHADOW_OP_PEEK,
+				HYPERCALL_BUFFER(HYPERCALL_BUFFER_NULL), 0, 0, &stats) < 0)
+		return failed(hypervisor, err, "count domain %u's dirty pages", domid);
+	*pages = stats.dirty_count;
+	return 0;
+}
+
 /* ---- making ---- */
 
 static int xen_create(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
@@ -292,6 +316,8 @@ static const struct hypervisor_ops xen_ops = {
 	.paging_pool = xen_paging_pool,
 	.scheduling = xen_scheduling,
 	.schedule = xen_schedule,
+	.track = xen_track,
+	.dirty_pages = xen_dirty_pages,
 	.create = xen_create,
 	.configure = xen_configure,
 	.allocate_port = xen_allocate_port,

@@ -120,6 +120,31 @@ static int fake_schedule(struct hypervisor *hypervisor, uint32_t domid, uint32_t
 	return 0;
 }
 
+static int fake_track(struct hypervisor *hypervisor, uint32_t domid, bool on, struct err *err)
+{
+	struct fake_hypervisor *self = fake(hypervisor);
+	int rc = spend_call(self, domid, err);
+
+	if (rc == 0 && on && (self->tracked || self->tracks_by_another))
+		rc = err_set(err, ERR_FAILED, -EINVAL, "Xen: it is tracked already");
+	if (rc == 0)
+		self->tracked = on;
+	return rc;
+}
+
+static int fake_dirty_pages(struct hypervisor *hypervisor, uint32_t domid, uint64_t *pages,
+			    struct err *err)
+{
+	struct fake_hypervisor *self = fake(hypervisor);
+
+	if (!self->tracked)
+		return err_set(err, ERR_FAILED, -EINVAL, "Xen: domain %u is not tracked", domid);
+	if (self->dirty_pages == UINT64_MAX)
+		return err_set(err, ERR_FAILED, -EIO, "Xen: no count");
+	*pages = self->dirty_pages;
+	return 0;
+}
+
 static int fake_create(struct hypervisor *hypervisor, struct xen_domctl_createdomain *config,
 		       uint32_t *domid, struct err *err)
 {
@@ -226,6 +251,8 @@ static const struct hypervisor_ops fake_ops = {
 	.paging_pool = fake_paging_pool,
 	.scheduling = fake_scheduling,
 	.schedule = fake_schedule,
+	.track = fake_track,
+	.dirty_pages = fake_dirty_pages,
 	.create = fake_create,
 	.configure = fake_configure,
 	.allocate_port = fake_allocate_port,

@@ -19,6 +19,8 @@ struct fake_hypervisor {
 	size_t count;
 	struct xen_domctl_createdomain config; /* of the last domain created */
 	uint32_t weight, cap_percent; /* of every domain; weight 0: no scheduler with caps */
+	bool tracked, tracks_by_another;
+	uint64_t dirty_pages;
 	uint64_t claimed_pages;
 	uint32_t next_port;
 	unsigned unpauses, resumes, destroys;

@@ -152,6 +152,14 @@ static int host_stream_reply(struct host *host, int answer, struct err *err)
 	return enter(CONTAINER(host, host), err, "stream_reply %d", answer);
 }
 
+static int host_measure_dirt(GUEST, uint64_t duration_us, uint64_t *pages, uint64_t *took_us,
+			     struct err *err)
+{
+	*pages = 0;
+	*took_us = duration_us;
+	return enter(CONTAINER(host, host), err, "measure_dirt");
+}
+
 static int host_cap(GUEST, uint32_t cap_percent, struct err *err)
 {
 	return enter(CONTAINER(host, host), err, "cap %u", cap_percent);
@@ -238,6 +246,7 @@ static const struct host_ops host_ops = {
 	.save_begin = host_save_begin,
 	.stream_next = host_stream_next,
 	.stream_reply = host_stream_reply,
+	.measure_dirt = host_measure_dirt,
 	.cap = host_cap,
 	.stream_limit = host_stream_limit,
 	.stream_stop = host_stream_stop,

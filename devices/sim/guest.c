@@ -101,12 +101,25 @@ static void sweep(struct guest *guest, uint64_t now_us)
 				  (unsigned long long)page.gfn, page.found, page.expected);
 }
 
+/* A guest that the scheduler caps gets on so much more slowly. */
+static uint64_t paced(const struct guest *guest, uint64_t per_s)
+{
+	struct sim_domain domain;
+	uint64_t whole;
+
+	if (sim_domain_get(guest->host, guest->domid, &domain) < 0 || domain.cap_percent == 0)
+		return per_s;
+	whole = domain.vcpus * UINT64_C(100);
+	return domain.cap_percent < whole ? per_s * domain.cap_percent / whole : per_s;
+}
+
 static void tick(struct guest *guest, uint64_t now_us)
 {
 	const struct guest_options *options = guest->options;
 	struct program_state *state = guest->program.state;
 	uint64_t us = now_us - guest->tick_us < LAG_MAX_US ? now_us - guest->tick_us : LAG_MAX_US;
-	uint64_t pages = fall_due(&guest->dirty_credit, options->dirty_pages_per_s, us);
+	uint64_t pages = fall_due(&guest->dirty_credit,
+				  paced(guest, options->dirty_pages_per_s), us);
 	uint64_t blocks = fall_due(&guest->block_credit, options->blocks_per_s, us);
 
 	guest->tick_us = now_us;

@@ -212,6 +212,15 @@ HOST_OP(release_disks, "release the disks", DIVISIBLE, MS, release)
 
 /* ---- the guest's pace ---- */
 
+static int host_measure_dirt(struct host *host, const struct description *guest,
+			     uint64_t duration_us, uint64_t *pages, uint64_t *took_us,
+			     struct err *err)
+{
+	*pages = 0;
+	*took_us = duration_us;
+	return sim_call(host, guest, "measure dirt", LOOK_FAULTS, duration_us, 0, NULL, err);
+}
+
 EFFECT(lift_cap)
 {
 	host->cap_percent = 0;
@@ -495,6 +504,7 @@ const struct host_ops sim_host_ops = {
 	.watch_disks = host_watch_disks,
 	.unwatch_disks = host_unwatch_disks,
 	.save_begin = sim_save_begin,
+	.measure_dirt = host_measure_dirt,
 	.cap = host_cap,
 	.stream_next = sim_stream_next,
 	.stream_reply = sim_stream_reply,

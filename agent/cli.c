@@ -61,6 +61,13 @@ const struct cli_verb cli_verbs[] = {
 	    { "timeout", CLI_NUMBER, false, "<seconds>", "give up waiting then; it goes on" } } },
 	{ "migration-cancel", "tell a migration to undo everything; the guest stays where it is",
 	  cli_migration_cancel, NULL, { UUID } },
+	{ "migration-resolve",
+	  "answer a doubt in the other host's place; see docs/ARBITERS.md for what has to be true",
+	  cli_migration_resolve, NULL,
+	  { UUID,
+	    { "outcome", CLI_TEXT, true, "<source|target>",
+	      "source: the target is fenced and the guest never ran there; target: the guest is the "
+	      "target's, the copy at the source goes" } } },
 	{ "migration-timeline", "show what a migration did when, and where its downtime went",
 	  cli_migration_timeline, NULL,
 	  { UUID, { "format", CLI_TEXT, false, "<text|json|svg|zipkin>",

@@ -26,6 +26,7 @@ int cli_migration_param_list(const struct cli_args *args, struct err *err);
 int cli_migration_param_get(const struct cli_args *args, struct err *err);
 int cli_migration_param_set(const struct cli_args *args, struct err *err);
 int cli_migration_continue(const struct cli_args *args, struct err *err);
+int cli_migration_resolve(const struct cli_args *args, struct err *err);
 int cli_migration_cancel(const struct cli_args *args, struct err *err);
 /* The record of the migration uuid=: *record is a part of *answer, which is to be freed. */
 struct json_value;

@@ -226,3 +226,21 @@ int cli_migration_continue(const struct cli_args *args, struct err *err)
 
 	return call_about(args, "migration.continue", &answer, &done, err);
 }
+
+int cli_migration_resolve(const struct cli_args *args, struct err *err)
+{
+	CLEANUP_CALLER struct caller *caller = NULL;
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *done;
+	struct json_writer *params;
+	int rc = caller_open(args, &caller, err);
+
+	if (rc < 0)
+		return rc;
+	params = caller_begin(caller, "migration.resolve");
+	if (!params)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+	json_put_string(params, "uuid", cli_text(args, "uuid"));
+	json_put_string(params, "outcome", cli_text(args, "outcome"));
+	return caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, &answer, &done, err);
+}

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "job.h"
 #include "orders.h"
 
 static const char *const whiches[] = { "jobs", "history" };
@@ -165,6 +166,12 @@ int folders_write_record(const struct folders *folders, const char *uuid, const 
 	return write_file(folders, uuid, "record.json", record, size, err);
 }
 
+int folders_write_resolution(const struct folders *folders, const char *uuid, const char *text,
+			     size_t size, struct err *err)
+{
+	return write_file(folders, uuid, JOB_RESOLUTION, text, size, err);
+}
+
 /* ---- history ---- */
 
 /* Removes a job's folder, which holds files and no folders. */
@@ -225,6 +232,14 @@ struct json_value *folders_record(const struct folders *folders, const char *uui
 	struct json_value *record = read_file(folders, "jobs", uuid, "record.json");
 
 	return record ? record : read_file(folders, "history", uuid, "record.json");
+}
+
+int folders_journal(const struct folders *folders, const char *uuid, struct journal_state *state,
+		    struct err *err)
+{
+	char path[FOLDER_PATH_MAX];
+
+	return journal_read(path_of(folders, "jobs", uuid, NULL, path), state, err);
 }
 
 bool folders_has_journal(const struct folders *folders, const char *uuid)

@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "journal.h"
 #include "json.h"
 #include "uuid.h"
 
@@ -48,6 +49,12 @@ int folders_write_record(const struct folders *folders, const char *uuid, const 
 int folders_write_orders(const struct folders *folders, const char *uuid, const char *orders,
 			 size_t size, struct err *err);
 struct json_value *folders_orders(const struct folders *folders, const char *uuid);
+/* Puts the operator's word in a doubt into a running job's folder, for its worker; durably. */
+int folders_write_resolution(const struct folders *folders, const char *uuid, const char *text,
+			     size_t size, struct err *err);
+/* What a running job's journal amounts to. */
+int folders_journal(const struct folders *folders, const char *uuid, struct journal_state *state,
+		    struct err *err);
 /* Moves a job that has ended to the history, and prunes that to its newest. */
 int folders_file(const struct folders *folders, const char *uuid, struct err *err);
 

@@ -17,6 +17,9 @@
 #include "log.h"
 
 #define WATCH_INTERVAL_MS 1000
+/* A recovery that could not settle a job is started again, less and less often. */
+#define RECOVER_AGAIN_MIN_MS 10000
+#define RECOVER_AGAIN_MAX_MS 600000
 
 enum status job_status(const struct daemon_job *job)
 {
@@ -218,10 +221,35 @@ static bool adopt(struct daemon_job *job)
 	return true;
 }
 
+static void on_again(uv_timer_t *timer)
+{
+	struct daemon_job *job = timer->data;
+
+	uv_timer_stop(timer);
+	if (!job->worker && !adopt(job))
+		recover(job);
+}
+
+static void recover_again(struct daemon_job *job)
+{
+	job->again_ms = job->again_ms == 0 ? RECOVER_AGAIN_MIN_MS : job->again_ms * 2;
+	if (job->again_ms > RECOVER_AGAIN_MAX_MS)
+		job->again_ms = RECOVER_AGAIN_MAX_MS;
+	log_warning("job %s: in doubt; it is recovered again in %llu s", job->uuid,
+		    (unsigned long long)(job->again_ms / 1000));
+	uv_timer_start(&job->watch, on_again, job->again_ms, 0);
+}
+
+void job_recover_now(struct daemon_job *job)
+{
+	if (!job->worker && folders_worker(job->jobs->setup.folders, job->uuid) == 0)
+		uv_timer_start(&job->watch, on_again, 0, 0);
+}
+
 /*
  * Nobody works on the job any more; `why`, should it have no last word of its own. What never began
- * has failed and touched nothing. What began is recovered, once; if that says nothing either, the
- * guest's whereabouts are not known, and that is what is said.
+ * has failed and touched nothing. What began is recovered; if that says nothing either, the guest's
+ * whereabouts are not known, and that is what is said, and it is recovered again.
  */
 static void conclude(struct daemon_job *job, const struct err *why)
 {
@@ -231,7 +259,7 @@ static void conclude(struct daemon_job *job, const struct err *why)
 	if (job_is_over(job)) {
 		file_job(job);
 	} else if (job_status(job) == STATUS_IN_DOUBT && job->recovering) {
-		log_warning("job %s: in doubt", job->uuid);
+		recover_again(job);
 	} else if (adopt(job)) {
 		log_info("job %s: another worker is at it", job->uuid);
 	} else if (begun && !job->recovering) {
@@ -242,10 +270,11 @@ static void conclude(struct daemon_job *job, const struct err *why)
 	} else {
 		(void)err_set(
 			&doubt, ERR_IN_DOUBT, -EIO,
-			"%s; look for the guest at both hosts, then restart xenferryd here to "
-			"recover the job again",
+			"%s; look for the guest at both hosts; the job is recovered again and "
+			"again",
 			why->message);
 		end_job(job, STATUS_IN_DOUBT, &doubt);
+		recover_again(job);
 	}
 }
 

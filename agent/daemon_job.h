@@ -29,7 +29,8 @@ struct daemon_job {
 	struct worker *worker;           /* NULL: it is an earlier daemon's, or there is none */
 	bool cancelled;                  /* its worker was told to */
 	bool recovering;                 /* its worker is the one that cleans up */
-	uv_timer_t watch;                /* looks after a worker of an earlier daemon */
+	uv_timer_t watch;                /* looks after a worker of an earlier daemon, or */
+	uint64_t again_ms;               /* starts a recovery again, that much after the last */
 	struct json_value *record;       /* never NULL */
 };
 
@@ -49,6 +50,9 @@ int job_launch(struct daemon_job *job, const char *source, const struct steering
  * job is removed.
  */
 void job_resume(struct daemon_job *job);
+
+/* In doubt and nobody at it: does not wait for its time to be recovered again. */
+void job_recover_now(struct daemon_job *job);
 
 enum status job_status(const struct daemon_job *job);
 /* Nothing more will happen to its guest: not so in doubt. */

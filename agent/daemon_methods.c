@@ -9,7 +9,9 @@
 #include "cleanup.h"
 #include "codec_choice.h"
 #include "daemon_guests.h"
+#include "daemon_params.h"
 #include "daemon_record.h"
+#include "daemon_resolution.h"
 #include "host.h"
 #include "log.h"
 #include "wire.h"
@@ -414,26 +416,43 @@ static int migration_cancel(struct methods *methods, struct client *client,
 	return 0;
 }
 
-/* Says `change` to the migration that a request names, and answers. */
-static int order(struct methods *methods, struct client *client,
-		 const struct rpc_request *request, const struct order *change, struct err *err)
+static int answer_true(struct client *client, const struct rpc_request *request, struct err *err)
 {
-	CLEANUP_JSON_VALUE struct json_value *read = NULL;
 	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
-	const struct json_value *record;
-	int rc = find_record(methods, request, &record, &read, err);
 
-	if (rc == 0 && !writer)
-		rc = err_set(err, ERR_FAILED, -ENOMEM, "no memory for the answer");
-	if (rc == 0)
-		rc = jobs_order(methods->jobs, json_get_string(record, "uuid"), change, err);
-	if (rc < 0)
-		return rc;
+	if (!writer)
+		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for the answer");
 	rpc_result_begin(writer, &request->id);
 	json_boolean(writer, true);
 	rpc_result_end(writer);
 	client_send(client, writer);
 	return 0;
+}
+
+/* Says `change` to the migration that a request names, and answers. */
+static int order(struct methods *methods, struct client *client,
+		 const struct rpc_request *request, const struct order *change, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *read = NULL;
+	const struct json_value *record;
+	int rc = find_record(methods, request, &record, &read, err);
+
+	if (rc == 0)
+		rc = jobs_order(methods->jobs, json_get_string(record, "uuid"), change, err);
+	return rc < 0 ? rc : answer_true(client, request, err);
+}
+
+static int migration_resolve(struct methods *methods, struct client *client,
+			     const struct rpc_request *request, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *read = NULL;
+	const struct json_value *record;
+	int rc = find_record(methods, request, &record, &read, err);
+
+	if (rc == 0)
+		rc = resolution_take(methods->jobs, json_get_string(record, "uuid"),
+				     json_get_string(request->params, "outcome"), err);
+	return rc < 0 ? rc : answer_true(client, request, err);
 }
 
 static int event_wait(struct methods *methods, struct client *client,
@@ -488,19 +507,11 @@ static int agent_version(struct methods *methods, struct client *client,
 
 /* ---- the table ---- */
 
-enum param_kind { PARAM_TEXT, PARAM_NUMBER, PARAM_BOOLEAN };
-
-#define PARAMS_MAX 24
-
 /* clang-format off */
 static const struct method {
 	const char *name;
 	method_fn *call;
-	struct param {
-		const char *name;
-		enum param_kind kind;
-		bool required;
-	} params[PARAMS_MAX]; /* ended by one without a name */
+	struct param params[PARAMS_MAX];
 } methods_table[] = {
 	{ .name = "vm.list", .call = vm_list },
 	{ "vm.migrate", vm_migrate,
@@ -526,6 +537,8 @@ static const struct method {
 	    { "timeout_s", PARAM_NUMBER, false },
 	    { "progress", PARAM_BOOLEAN, false } } },
 	{ "migration.cancel", migration_cancel, { { "uuid", PARAM_TEXT, true } } },
+	{ "migration.resolve", migration_resolve,
+	  { { "uuid", PARAM_TEXT, true }, { "outcome", PARAM_TEXT, true } } },
 	{ "event.wait", event_wait,
 	  { { "since", PARAM_NUMBER, false }, { "timeout_s", PARAM_NUMBER, false } } },
 	{ "migration.param_set", migration_param_set,
@@ -536,46 +549,6 @@ static const struct method {
 /* clang-format on */
 
 #define METHODS (sizeof(methods_table) / sizeof(methods_table[0]))
-
-static const struct param *find_param(const struct method *method, const char *name)
-{
-	for (size_t i = 0; i < PARAMS_MAX && method->params[i].name; i++)
-		if (strcmp(method->params[i].name, name) == 0)
-			return &method->params[i];
-	return NULL;
-}
-
-static bool has_kind(const struct json_value *value, enum param_kind kind)
-{
-	if (kind == PARAM_TEXT)
-		return json_string_of(value) != NULL;
-	if (kind == PARAM_NUMBER)
-		return json_integer_of(value, -1) >= 0; /* none of ours may be negative */
-	return json_boolean_of(value, true) == json_boolean_of(value, false);
-}
-
-static int check_params(const struct method *method, const struct json_value *params,
-			struct err *err)
-{
-	static const char *const wanted[] = { "a text", "a whole number from 0", "true or false" };
-
-	for (size_t i = 0; i < json_size(params); i++) {
-		const char *name = json_key_at(params, i);
-		const struct param *param = find_param(method, name);
-
-		if (!param)
-			return err_set(err, ERR_USAGE, -EINVAL, "%s has no parameter '%s'",
-				       method->name, name);
-		if (!has_kind(json_value_at(params, i), param->kind))
-			return err_set(err, ERR_USAGE, -EINVAL, "%s: %s wants %s", method->name,
-				       name, wanted[param->kind]);
-	}
-	for (size_t i = 0; i < PARAMS_MAX && method->params[i].name; i++)
-		if (method->params[i].required && !json_get(params, method->params[i].name))
-			return err_set(err, ERR_USAGE, -EINVAL, "%s wants %s", method->name,
-				       method->params[i].name);
-	return 0;
-}
 
 static void on_request(void *context, struct client *client, const struct rpc_request *request)
 {
@@ -589,7 +562,7 @@ static void on_request(void *context, struct client *client, const struct rpc_re
 	if (!method) {
 		(void)err_set(&err, ERR_USAGE, -ENOSYS, "there is no method '%s'", request->method);
 		client_error(client, &request->id, RPC_NO_METHOD, &err);
-	} else if (check_params(method, request->params, &err) < 0 ||
+	} else if (params_check(method->name, method->params, request->params, &err) < 0 ||
 		   method->call(context, client, request, &err) < 0) {
 		client_error(client, &request->id, rpc_number_of(&err), &err);
 	}

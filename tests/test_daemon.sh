@@ -228,6 +228,28 @@ expect 'its job is the same' 0 "$other" migrate slow-too async=true
 expect 'a doubt is recovered again' 6 '*both hosts*' \
 	ferry migration-wait uuid="$(ferry migration-list params=uuid,status | grep -B1 in-doubt |
 		sed -n 's/^uuid.*: //p')"
+doubtful=$(ferry migration-list params=uuid,status | grep -B1 in-doubt | sed -n 's/^uuid.*: //p')
+expect 'where there is no doubt none is answered' 7 '*no doubt*copying*' \
+	ferry migration-resolve uuid="$other" outcome=source
+expect 'a doubt is answered with a side' 2 '*source or target*' \
+	ferry migration-resolve uuid="$doubtful" outcome=nowhere
+expect 'an operator answers a doubt' 0 '' \
+	ferry migration-resolve uuid="$doubtful" outcome=source
+
+# resolved: its recovery, which starts at once, settles the job and it goes to the history
+# shellcheck disable=SC2317 # called by expect
+resolved() {
+	local tries
+
+	for ((tries = 0; tries < 100; tries++)); do
+		[[ $(status_of "$doubtful") == in-doubt ]] || break
+		sleep 0.1
+	done
+	status_of "$doubtful"
+}
+expect 'the recovery that hears of it settles the job' 0 failed resolved
+expect 'what is over has no doubt' 7 '*no doubt*over' \
+	ferry migration-resolve uuid="$doubtful" outcome=target
 expect 'it can still be cancelled' 0 '' ferry migration-cancel uuid="$other"
 expect 'its end is seen' 3 '*cancelled*' ferry migration-wait uuid="$other"
 

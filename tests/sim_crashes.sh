@@ -1,60 +1,74 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Workers that are killed, before each synchronisation point and after: whoever dies where, one copy
-# of the guest runs, whole, and the other side has nothing left. sim_fault.c strikes. With words:
-# only who dies there.
+# Who is killed with -9 at each step of a migration, on either side: the worker, the stream's child,
+# the daemon. One copy of the guest runs afterwards, whole, and the other host has nothing left. It
+# goes on from wherever it is. sim_fault.c strikes. With words: only what dies there.
 
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
 
 words=" $* "
+here=A there=B
 
 wanted() {
 	[[ $words == '  ' || $words == *" $1 "* ]]
 }
 
-# dies WHERE WORD [PARAMETER...]: a worker dies, before the target has taken the guest.
-dies() {
-	wanted "$2" || return 0
-	local what="${3-plan=handover}: the worker on $1 dies at $2"
-
-	strike "$1" "kill $2"
-	check "$what: it is said" exits '[1-8]' . ferry A vm-migrate vm=g1 host=B live=true "${@:3}"
-	check "$what: it did" struck "$1"
-	check "$what: the guest is well at the source" is_well 1 A 1 1
-	check "$what: nothing is left at the target" nothing_left B
+# side source|target: the host.
+side() {
+	[[ $1 == source ]] && echo "$here" || echo "$there"
 }
 
-# dies_late WHERE WORD: it dies when the guest is the target's.
-dies_late() {
-	wanted "$2" || return 0
-	local what="the worker on $1 dies at $2"
+# dies WHO WHERE WORD STAYS|MOVES [PARAMETER...]: WHO, on the source or the target, when a worker
+# there writes WORD into its journal. The command line says so with any status but that of a loss.
+dies() {
+	wanted "$3" || return 0
+	local host whom='' what="${5-plan=handover}: the $1 on the $2 dies at $3"
 
-	strike "$1" "kill $2"
-	check "$what: it is over" exits '[0-8]' . ferry A vm-migrate vm=g1 host=B live=true --json
-	check "$what: it did" struck "$1"
-	check "$what: the guest is well at the target" is_well 1 B 1 1
-	check "$what: nothing is left at the source" nothing_left A
-	check "$what: the guest goes back" move B A g1
-	check "$what: it is well" is_well 1 A 1 1
+	host=$(side "$2")
+	case $1 in
+	daemon) whom=$(on "$host" pgrep -xo xenferryd) ;;
+	stream) whom=stream ;;
+	esac
+	strike "$host" "kill $3 $whom"
+	check "$what: it is said" exits '[0-6]' . \
+		ferry "$here" vm-migrate vm=g1 host="$there" live=true --json "${@:5}"
+	check "$what: it did" struck "$host"
+	[[ $4 == STAYS ]] || { host=$here here=$there there=$host; }
+	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
+	check "$what: nothing is left on $there" nothing_left "$there"
+	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
+}
+
+# is_idle HOST: no job, no worker.
+is_idle() {
+	# shellcheck disable=SC2016 # the host's
+	on "$1" sh -c '[ -z "$(ls /var/lib/xenferry/jobs; pgrep -x xenferry-worker)" ]'
 }
 
 hosts_up --memory-mib 512
 check 'a guest starts' guest_up A 1 32 1 1
 
-dies A describe-guest    # before SP0
-dies B create-domain     # SP1
-dies B plug-devices
-dies B copy-memory       # SP2
-dies A suspend-guest
-dies A stop-and-copy
-dies B introduce-domain
-dies A drain-disks
-dies A released          # SP3: the source may have given it away
-dies_late B taken
-dies_late B unpause-guest # SP4
-dies_late A unpause-guest
-dies_late A tear-down-source # SP5
-dies_late B settle-guest
+for word in describe-guest watch-disks copy-memory suspend-guest stop-and-copy drain-disks \
+	write-release released; do
+	dies worker source $word STAYS
+done
+for word in create-domain plug-devices hold-disks copy-memory introduce-domain forget-macs; do
+	dies worker target $word STAYS
+done
+for word in unpause-guest tear-down-source "done"; do
+	dies worker source $word MOVES
+done
+for word in taken unpause-guest announce-guest await-network release-disks settle-guest "done"; do
+	dies worker target $word MOVES
+done
+dies stream source suspend-guest STAYS
+dies stream source stop-and-copy STAYS
+dies daemon source watch-disks MOVES
+dies daemon source released MOVES
+dies daemon source tear-down-source MOVES
+dies daemon target create-domain STAYS
+dies daemon target introduce-domain MOVES
+dies daemon target taken MOVES
 finish

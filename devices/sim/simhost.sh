@@ -299,7 +299,7 @@ set_variables() {
 start() {
 	local program=${1##*/}
 
-	"$@" </dev/null >"$XENFERRY_SIM/log/$program" 2>&1 &
+	"$@" </dev/null >>"$XENFERRY_SIM/log/$program" 2>&1 &
 	started[$!]=$program
 }
 
@@ -311,8 +311,12 @@ start_programs() {
 	start simbackend --folder "$XENFERRY_SIM" --store "$store" "${backend_options[@]}"
 	start simguest --folder "$XENFERRY_SIM" --store "$store" --lease-dir $shared/leases \
 		--verdicts $shared/verdicts "${guest_options[@]}"
-	LD_PRELOAD=$PRELOAD${preload:+:$preload} start xenferryd --config /etc/xenferry.conf
+	start_agent
 	await xenferryd test -S /run/xenferry/control.sock
+}
+
+start_agent() {
+	LD_PRELOAD=$PRELOAD${preload:+:$preload} start xenferryd --config /etc/xenferry.conf
 }
 
 # Process 1 of the host.
@@ -330,7 +334,10 @@ init() {
 	set_up_network
 	start_programs
 	echo "$name is up: $memory_mib MiB, $(<"$XENFERRY_SIM/address"), costs ${costs##*/}"
-	wait -n -p ended || true
+	# as systemd does: an agent that was killed is started again
+	until wait -n -p ended || (($? != 137)) || [[ ${started[$ended]} != xenferryd ]]; do
+		start_agent
+	done
 	program=${started[$ended]}
 	die_of "$XENFERRY_SIM/log/$program" "$name goes down, as its $program has ended"
 }

@@ -103,6 +103,8 @@ struct migration {
 	enum outcome resolved;      /* source: an arbiter decided, in the target's place */
 	bool found_running;         /* target, when it recovers: the guest ran already */
 
+	uint64_t later;             /* rows that failed after commit, a bit each */
+
 	uint64_t store_pfn, console_pfn; /* target: as the restored stream has them */
 	int64_t clock_offset_us;    /* source: the target's clock minus ours */
 };

@@ -17,6 +17,8 @@
 #define MEET_MARGIN_MS 10000       /* beyond the time that the peer's steps may take */
 #define TRIES 3                    /* of what has to be done: an undo, a step after commit */
 #define TRY_AGAIN_US 1000000
+#define LATER_ROUNDS 5             /* of what could not be done after commit, at the end */
+#define LATER_PAUSE_MS 10000       /* before the first; twice as long before each other */
 #define UNDO_MS 60000              /* at least, for one undo */
 
 static int note(struct migration *m, enum journal_event event, const char *text, struct err *err)
@@ -259,8 +261,32 @@ static int go_forward(struct migration *m, struct err *err)
 	if (rc < 0) {
 		log_warning("job %s: %s", m->record->uuid, why.message);
 		m->record->error = why;
+		m->later |= UINT64_C(1) << m->row;
 	}
 	return 0;
+}
+
+/*
+ * What could not be done after commit is tried again when all else is done: what was in its way, a
+ * device in use, a disk that was full, may have gone. Then it is only said.
+ */
+static void do_what_is_left(struct migration *m)
+{
+	uint64_t pause_ms = LATER_PAUSE_MS;
+
+	for (unsigned round = 0; m->later != 0 && round < LATER_ROUNDS; round++, pause_ms *= 2) {
+		struct err why = { ERR_NONE, "" };
+
+		migration_publish(m, true); /* what it waits for */
+		clock_sleep_us(m->clock, pause_ms * 1000);
+		for (m->row = 0; m->plan->rows[m->row].step; m->row++) {
+			uint64_t bit = UINT64_C(1) << m->row;
+
+			if (m->later & bit && run_step(m, &why) == 0)
+				m->later &= ~bit;
+		}
+		m->record->error = why;
+	}
 }
 
 /* SP3 was said and not answered, or SP4 did not come: only the target knows who has the guest. */
@@ -303,6 +329,8 @@ int plan_run(struct migration *m, size_t first, struct err *err)
 		rc = run_row(m, err);
 	if (rc == 0 && m->side == SIDE_TARGET && !m->link) /* the source may be in doubt */
 		doubt_tell(m, OUTCOME_TAKEN);
+	if (rc == 0)
+		do_what_is_left(m);
 	if (rc == 0 && note(m, JOURNAL_DONE, "", &why) < 0) /* it is done all the same */
 		log_warning("job %s: %s", m->record->uuid, why.message);
 	return rc;

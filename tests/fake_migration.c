@@ -31,6 +31,8 @@ static int enter(struct fake_migration *fake, struct err *err, const char *forma
 		fake->clock.cancelled = true;
 	if (!fake->fail_at || strcmp(entry, fake->fail_at) != 0)
 		return 0;
+	if (fake->fail_times > 0 && --fake->fail_times == 0)
+		fake->fail_at = NULL;
 	return err_set(err, ERR_FAILED, fake->fail_rc, "told to fail at %s", entry);
 }
 

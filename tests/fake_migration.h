@@ -30,6 +30,7 @@ struct fake_migration {
 	const char *fail_at;      /* the log entry at which to fail, half done; NULL: nowhere */
 	int fail_rc;
 	const char *cancel_at;    /* the log entry at which the operator cancels; NULL: never */
+	unsigned fail_times;      /* so often, then it works; 0: always */
 	bool guest_gone;          /* list() does not find it */
 	enum sync_point last;     /* the last point that was said or heard */
 	bool owes_answer;         /* the peer has to answer it */

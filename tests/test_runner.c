@@ -321,8 +321,24 @@ static void after_commit_a_step_is_tried_again_and_then_only_said(void **state)
 
 	(void)state;
 	assert_int_equal(run(&fake, SIDE_TARGET, "handover", "settle", &err), 0);
-	assert_int_equal(fake_count(&fake, "settle"), 3);
+	assert_int_equal(fake_count(&fake, "settle"), 3 + 5);
 	assert_int_equal(fake.record.error.code, ERR_FAILED);
+	fake_migration_fini(&fake);
+}
+
+static void what_failed_after_commit_and_works_at_the_end_is_no_error(void **state)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_TARGET, "handover");
+	fake.fail_at = "settle";
+	fake.fail_times = 4;
+	assert_int_equal(plan_run(&fake.migration, 0, &err), 0);
+	assert_int_equal(fake_count(&fake, "settle"), 5);
+	assert_int_equal(fake.record.error.code, ERR_NONE);
+	assert_true(fake_index(&fake, "answer SP5") < fake_index(&fake, "journal done"));
 	fake_migration_fini(&fake);
 }
 
@@ -392,6 +408,7 @@ int main(void)
 		cmocka_unit_test(in_doubt_the_source_resumes_only_when_told_never),
 		cmocka_unit_test(a_target_that_loses_its_peer_after_commit_goes_on_alone),
 		cmocka_unit_test(after_commit_a_step_is_tried_again_and_then_only_said),
+		cmocka_unit_test(what_failed_after_commit_and_works_at_the_end_is_no_error),
 		cmocka_unit_test(what_failed_at_the_target_after_commit_is_heard_at_the_source),
 		cmocka_unit_test(a_guest_that_cannot_be_unpaused_is_said_to_be_lost),
 	};

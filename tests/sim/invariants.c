@@ -35,6 +35,15 @@ static void a_copy_can_run(struct world *world)
 		world_violation(world, "no copy of the guest can run any more");
 }
 
+/* Until the source has said SP3 it may let its guest go on, so it must be able to. */
+static void source_can_resume(struct world *world)
+{
+	const struct sim_host *source = &world->hosts[SIDE_SOURCE];
+
+	if (!world->sp3_said && !world->lost_with_host && source->domain == DOMAIN_NONE)
+		world_violation(world, "the source cannot let its guest go on, before SP3");
+}
+
 static void disks_are_quiet(struct world *world)
 {
 	const struct sim_host *source = &world->hosts[SIDE_SOURCE];
@@ -52,6 +61,7 @@ static void disks_are_quiet(struct world *world)
 void invariants_hold(struct world *world)
 {
 	at_most_one_runs(world);
+	source_can_resume(world);
 	a_copy_can_run(world);
 	disks_are_quiet(world);
 }

@@ -111,6 +111,7 @@ static void set_up(struct process *process)
 	m->row = 0;
 	m->cancellable = m->released = m->taken = m->found_running = false;
 	m->resolved = OUTCOME_UNDECIDED;
+	m->later = 0;
 	description_init(&m->guest);
 }
 

@@ -14,6 +14,8 @@
 . "${top_srcdir:?}/tests/sim.sh"
 # shellcheck source=tests/filter_bench.sh
 . "${top_srcdir:?}/tests/filter_bench.sh"
+# shellcheck source=tests/steering_bench.sh
+. "${top_srcdir:?}/tests/steering_bench.sh"
 
 rounds=${BENCH_ROUNDS:-5}
 stream_mib=${BENCH_MIB:-1024}
@@ -144,3 +146,4 @@ world_begin
 bench_stream
 bench_blackout
 bench_filter
+bench_steering

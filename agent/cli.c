@@ -13,6 +13,12 @@
 
 /* clang-format off */
 #define PARAMS { "params", CLI_TEXT, false, "<field,...|all>", "the fields to show, in order" }
+#define GUEST { "vm", CLI_TEXT, true, "<name|uuid|domid>", "the guest" }
+#define SAVED { "file", CLI_TEXT, true, "<path>", "the file, by an absolute path" }
+#define COMPRESS \
+	{ "compress", CLI_TEXT, false, "<none|lz4|zstd|auto>", "none: the file has the form of xl's" }
+#define ASYNC \
+	{ "async", CLI_BOOLEAN, false, "true", "print the job's uuid and do not wait" }
 #define UUID { "uuid", CLI_TEXT, true, "<uuid>", "the migration" }
 
 const struct cli_verb cli_verbs[] = {
@@ -46,9 +52,14 @@ const struct cli_verb cli_verbs[] = {
 		  { "timeout-s", CLI_NUMBER, false, "<seconds>", "what the copy may take, in seconds" },
 		  { "timeout-action", CLI_TEXT, false, "<abort|suspend>",
 		    "then give up (unless said), or suspend the guest whatever it misses" },
-		  { "async", CLI_BOOLEAN, false, "true",
-		    "print the migration's uuid and do not wait" },
+		  ASYNC,
 	  } },
+	{ "vm-suspend", "put a guest into a file; it is gone from this host then",
+	  cli_vm_suspend, NULL, { GUEST, SAVED, COMPRESS, ASYNC } },
+	{ "vm-resume", "let a guest go on that is in a file; which stays",
+	  cli_vm_resume, NULL, { SAVED, ASYNC } },
+	{ "vm-checkpoint", "put a guest as it is now into a file; it runs on",
+	  cli_vm_checkpoint, NULL, { GUEST, SAVED, COMPRESS, ASYNC } },
 	{ "migration-list", "list the running and the past migrations of this host",
 	  cli_migration_list, NULL, { PARAMS } },
 	{ "migration-param-list", "show all of one migration", cli_migration_param_list, NULL,

@@ -17,6 +17,9 @@ int cli_main(int count, char **words);
 
 /* cli_migrate.c */
 int cli_vm_migrate(const struct cli_args *args, struct err *err);
+int cli_vm_suspend(const struct cli_args *args, struct err *err);
+int cli_vm_resume(const struct cli_args *args, struct err *err);
+int cli_vm_checkpoint(const struct cli_args *args, struct err *err);
 int cli_migration_wait(const struct cli_args *args, struct err *err);
 
 /* cli_records.c */

@@ -174,7 +174,8 @@ static void put_params(const struct cli_args *args, struct json_writer *writer)
 	}
 }
 
-int cli_vm_migrate(const struct cli_args *args, struct err *err)
+/* Has the daemon begin a job, and follows it to its end. */
+static int start(const struct cli_args *args, const char *method, struct err *err)
 {
 	CLEANUP_CALLER struct caller *caller = NULL;
 	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
@@ -185,7 +186,7 @@ int cli_vm_migrate(const struct cli_args *args, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	params = caller_begin(caller, "vm.migrate");
+	params = caller_begin(caller, method);
 	if (!params)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
 	put_params(args, params);
@@ -204,6 +205,26 @@ int cli_vm_migrate(const struct cli_args *args, struct err *err)
 	else
 		printf("%s\n", uuid);
 	return 0;
+}
+
+int cli_vm_migrate(const struct cli_args *args, struct err *err)
+{
+	return start(args, "vm.migrate", err);
+}
+
+int cli_vm_suspend(const struct cli_args *args, struct err *err)
+{
+	return start(args, "vm.suspend", err);
+}
+
+int cli_vm_resume(const struct cli_args *args, struct err *err)
+{
+	return start(args, "vm.resume", err);
+}
+
+int cli_vm_checkpoint(const struct cli_args *args, struct err *err)
+{
+	return start(args, "vm.checkpoint", err);
 }
 
 int cli_migration_wait(const struct cli_args *args, struct err *err)

@@ -79,6 +79,8 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	if (request->channels >= 0)
 		json_put_integer(writer, "channels", request->channels);
 	json_put_boolean(writer, "verify", request->verify);
+	if (request->file)
+		json_put_string(writer, "file", request->file);
 	json_put_string(writer, "source_name", jobs->setup.config->host_name);
 	json_object_end(writer);
 	text = json_text(writer, &size);
@@ -88,7 +90,10 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 static int start_source(struct jobs *jobs, const struct job_request *request, const char *uuid,
 			struct err *err)
 {
-	const char *const words[] = { "source", uuid, NULL };
+	bool loads = request->file && strcmp(request->plan, "resume") == 0;
+	const char *const words[] = {
+		loads ? "load" : request->file ? "save" : "source", uuid, NULL,
+	};
 	struct daemon_job *job;
 	int rc = make_source_folder(jobs, request, uuid, err);
 
@@ -99,8 +104,12 @@ static int start_source(struct jobs *jobs, const struct job_request *request, co
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
 	snprintf(job->vm, sizeof(job->vm), "%s", request->vm);
 	job->place = request->place;
-	log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
-		 job->place.address, job->place.port);
+	if (request->file)
+		log_info("job %s: %s of %s, file %s", uuid, request->plan, job->vm,
+			 request->file);
+	else
+		log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
+			 job->place.address, job->place.port);
 	return job_launch(job, jobs->setup.config->host_name, request->steering, words, -1, err);
 }
 
@@ -111,7 +120,8 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 	uint32_t policy_max = request->steering->policy.migrations_max;
 	uint8_t bytes[UUID_BYTES];
 
-	if (same && same->side == SIDE_SOURCE && same->place.port == request->place.port &&
+	if (same && !request->file && same->side == SIDE_SOURCE &&
+	    same->place.port == request->place.port &&
 	    strcmp(same->place.address, request->place.address) == 0) {
 		memcpy(uuid, same->uuid, UUID_TEXT);
 		return 0;

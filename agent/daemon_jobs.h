@@ -31,6 +31,7 @@ struct job_request {
 	const char *compress;    /* NULL: as configured */
 	int64_t channels;        /* -1: as configured */
 	bool verify;
+	const char *file;        /* NULL: it goes to a host, else `plan` is one of files */
 };
 
 /* What the jobs stand on; all of it outlives them. */

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "codec_choice.h"
+#include "daemon_files.h"
 #include "daemon_guests.h"
 #include "daemon_params.h"
 #include "daemon_record.h"
@@ -198,41 +199,13 @@ static int vm_list(struct methods *methods, struct client *client,
 	return rc;
 }
 
-/* A name of a guest: not empty, not longer than one may be, fit for a line of a log. */
-static int check_guest_name(const char *vm, struct err *err)
-{
-	bool good = *vm != '\0' && strlen(vm) < GUEST_NAME_MAX;
-
-	for (const char *c = vm; *c; c++)
-		good = good && (unsigned char)*c >= ' ' && *c != 0x7f;
-	if (good)
-		return 0;
-	return err_set(err, ERR_USAGE, -EINVAL,
-		       "vm wants a guest's name, uuid or domid of 1 to %d bytes",
-		       GUEST_NAME_MAX - 1);
-}
-
-static int check_memory(const struct json_value *params, struct err *err)
-{
-	const char *compress = json_get_string(params, "compress");
-	int64_t channels = json_get_integer(params, "channels", 1);
-	unsigned number;
-
-	if (compress && compress_from_text(compress, &number) < 0)
-		return err_set(err, ERR_USAGE, -EINVAL, "compress wants " COMPRESS_WORDS);
-	if (channels < 0 || channels > MEMORY_CHANNELS_MAX)
-		return err_set(err, ERR_USAGE, -EINVAL, "channels are 0 to %d",
-			       MEMORY_CHANNELS_MAX);
-	return 0;
-}
-
 static int check_manner(const struct json_value *params, struct err *err)
 {
 	if (!json_get_boolean(params, "live", false))
 		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
 			       "a guest is moved while it runs, and in no other way; say so with "
 			       "live=true");
-	return check_memory(params, err);
+	return daemon_check_memory(params, err);
 }
 
 /* `steering` is what `wanted` points to. */
@@ -252,7 +225,7 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 		.channels = json_get_integer(params, "channels", -1),
 		.verify = json_get_boolean(params, "verify", false),
 	};
-	rc = check_guest_name(wanted->vm, err);
+	rc = daemon_check_guest(wanted->vm, err);
 	if (rc == 0)
 		rc = check_manner(params, err);
 	if (rc == 0)
@@ -268,28 +241,15 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 static int vm_migrate(struct methods *methods, struct client *client,
 		      const struct rpc_request *request, struct err *err)
 {
-	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
 	struct steering steering;
 	struct job_request wanted;
 	char uuid[UUID_TEXT];
 	int rc = read_migrate(methods, request->params, &steering, &wanted, err);
 
-	if (rc < 0)
-		return rc;
-	if (!writer)
-		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
-	rc = jobs_migrate(methods->jobs, &wanted, uuid, err);
-	if (rc < 0)
-		return rc;
-	rpc_result_begin(writer, &request->id);
-	json_object_begin(writer);
-	json_put_string(writer, "uuid", uuid);
-	if (policy_caution(&steering.policy))
-		json_put_string(writer, "caution", policy_caution(&steering.policy));
-	json_object_end(writer);
-	rpc_result_end(writer);
-	client_send(client, writer);
-	return 0;
+	if (rc == 0)
+		rc = jobs_migrate(methods->jobs, &wanted, uuid, err);
+	return rc < 0 ? rc : daemon_answer_uuid(client, &request->id, uuid,
+						policy_caution(&steering.policy), err);
 }
 
 /* The history, as far as it fits. */
@@ -530,6 +490,18 @@ static const struct method {
 	    { "timeout_s", PARAM_NUMBER, false },
 	    { "timeout_action", PARAM_TEXT, false },
 	    { "async", PARAM_BOOLEAN, false } } }, /* it always is */
+	{ "vm.suspend", files_suspend,
+	  { { "vm", PARAM_TEXT, true },
+	    { "file", PARAM_TEXT, true },
+	    { "compress", PARAM_TEXT, false },
+	    { "async", PARAM_BOOLEAN, false } } },
+	{ "vm.checkpoint", files_checkpoint,
+	  { { "vm", PARAM_TEXT, true },
+	    { "file", PARAM_TEXT, true },
+	    { "compress", PARAM_TEXT, false },
+	    { "async", PARAM_BOOLEAN, false } } },
+	{ "vm.resume", files_resume,
+	  { { "file", PARAM_TEXT, true }, { "async", PARAM_BOOLEAN, false } } },
 	{ .name = "migration.list", .call = migration_list },
 	{ "migration.get", migration_get, { { "uuid", PARAM_TEXT, true } } },
 	{ "migration.wait", migration_wait,

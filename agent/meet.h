@@ -35,4 +35,10 @@ int meet_hear_abort(struct migration *migration, struct err *err);
  */
 void meet_after_abort(struct migration *migration);
 
+/* The peer's connection, to be watched while something else is waited for; -1: there is none. */
+static inline int meet_fd(const struct migration *m)
+{
+	return m->link ? m->link->ops->fd(m->link) : -1;
+}
+
 #endif

@@ -19,6 +19,7 @@
 #include "plan.h"
 #include "policy.h"
 #include "record.h"
+#include "saved_file.h"
 #include "steering.h"
 #include "tracking.h"
 
@@ -83,6 +84,7 @@ struct migration {
 	struct description guest;   /* guest.domid is this host's */
 	struct policy policy;
 	struct memory_terms memory; /* as agreed upon at SP0 */
+	struct saved_file file;     /* where the guest goes to, or comes from, instead of a peer */
 
 	/* source: the copy under way */
 	uint64_t copy_timeout_us;

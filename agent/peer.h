@@ -37,4 +37,12 @@ struct wire_hello peer_hello(const struct job *job, const struct job_note *note,
 int peer_answer(const struct clock *clock, int fd, const struct job_note *note,
 		enum outcome outcome, struct err *err);
 
+/* A saved guest's file in the peer's place (steps_file.c); it stays the caller's, and open. */
+struct peer_file {
+	struct peer peer;
+	const struct saved_file *file;
+};
+
+void peer_file_init(struct peer_file *peer, const struct saved_file *file);
+
 #endif

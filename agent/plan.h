@@ -59,6 +59,8 @@ enum step_trait {
 	STEP_SETTLES = 1u << 18,       /* name, console, claim */
 	STEP_DESTROYS = 1u << 19,      /* tears the source down */
 	STEP_RUNS_SCRIPTS = 1u << 20,
+	STEP_FILES = 1u << 21,         /* of the plans of files alone */
+	STEP_PUBLISHES = 1u << 22,     /* after it the guest is in its file, for others too */
 };
 
 #define STEP_CLOSES (STEP_CLOSES_DISKS | STEP_CLOSES_VIFS)
@@ -81,6 +83,8 @@ struct plan {
 /* The built-in plan of that name, or NULL. The first of plan_at() is the default. */
 const struct plan *plan_find(const char *name);
 const struct plan *plan_at(size_t index); /* NULL past the last */
+/* "suspend", "checkpoint", "resume": not for two hosts, and not for the rules; or NULL. */
+const struct plan *plan_find_file(const char *name);
 const struct step *plan_step(const char *name);
 const struct step *plan_step_at(size_t index); /* NULL past the last */
 

@@ -74,6 +74,11 @@ static bool no_step_twice(const struct plan *plan)
 	return true;
 }
 
+static bool no_files(const struct plan *plan)
+{
+	return !has(plan, STEP_FILES);
+}
+
 static bool whole(const struct plan *plan)
 {
 	return has(plan, STEP_DESCRIBES) && has(plan, STEP_CREATES) && has(plan, STEP_WATCHES) &&
@@ -226,6 +231,7 @@ static const struct {
 	{ points_in_order, "the sides meet at SP0, SP1, SP2, SP3, SP4 and SP5, each once and in this order" },
 	{ ends_with_last_point, "SP5 is met after the last step: nobody knows the job any more after it" },
 	{ no_step_twice, "a step stands in a plan once" },
+	{ no_files, "steps of files are for vm-suspend, vm-resume and vm-checkpoint alone" },
 	{ whole, "a plan describes, creates, watches, copies, suspends, finishes the copy, drains, writes its release, introduces, unpauses, settles and tears down" },
 	{ each_kind_plugged_once, "the target plugs the disks by one step, and the VIFs by one" },
 	{ copy_in_order, "the guest is described for SP0, created by SP1, then copied, suspended, finished and introduced, in this order, by SP2" },

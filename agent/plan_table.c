@@ -20,7 +20,8 @@ enum step_id {
 	SUSPEND_GUEST, STOP_AND_COPY, DRAIN_DISKS, CLOSE_DISKS, UNPLUG_VIFS, WRITE_RELEASE,
 	INTRODUCE_DOMAIN, FORGET_MACS, PLUG_VBDS, PLUG_VIFS, PLUG_VBDS_IN_TURN, PLUG_VIFS_IN_TURN,
 	UNPAUSE_GUEST, ANNOUNCE_GUEST, AWAIT_NETWORK, RELEASE_DISKS, SETTLE_GUEST,
-	TEAR_DOWN_SOURCE, STEPS
+	TEAR_DOWN_SOURCE,
+	OPEN_FILE, RESUME_GUEST, FINISH_FILE, READ_FILE, TAKE_GUEST, PUBLISH_FILE, STEPS
 };
 
 /* clang-format off */
@@ -73,6 +74,18 @@ static const struct step steps[STEPS] = {
 		STEP_SETTLES | STEP_NEEDS_RUNNING, "give the guest its own name and its console" },
 	[TEAR_DOWN_SOURCE] =  { "tear-down-source",   SOURCE(source_tear_down),                NEITHER,                                    120000,
 		STEP_DESTROYS | STEP_RUNS_SCRIPTS, "unplug and destroy what the guest left behind" },
+	[OPEN_FILE] =         { "open-file",          SOURCE(source_open_file),                SOURCE(source_drop_file),                    10000,
+		STEP_FILES, "begin the file, under another name" },
+	[RESUME_GUEST] =      { "resume-guest",       SOURCE(source_resume),                   NEITHER,                                     30000,
+		STEP_FILES, "let the guest go on" },
+	[FINISH_FILE] =       { "finish-file",        SOURCE(source_finish_file),              NEITHER,                                    600000,
+		STEP_FILES, "make the file durable" },
+	[READ_FILE] =         { "read-file",          TARGET(target_read_file),                NEITHER,                                     30000,
+		STEP_FILES | STEP_DESCRIBES, "read from the file which guest it has" },
+	[TAKE_GUEST] =        { "take-guest",         BOTH(commit_guest, commit_guest),        NEITHER,                                      5000,
+		STEP_FILES, "write down where the guest is from now on" },
+	[PUBLISH_FILE] =      { "publish-file",       SOURCE(source_publish_file),             NEITHER,                                     10000,
+		STEP_FILES | STEP_PUBLISHES, "give the file its name" },
 };
 
 #define ROW(id, sync) { &steps[id], SYNC_##sync }
@@ -167,6 +180,60 @@ static const struct plan plans[] = {
 		},
 	},
 };
+
+/* Into a file and out of one. The points stand where a migration has them; nobody is met there. */
+static const struct plan file_plans[] = {
+	{
+		.name = "suspend",
+		.summary = "the guest goes into a file and is gone from this host",
+		.rows = {
+			ROW(DESCRIBE_GUEST,   SP0),
+			ROW(OPEN_FILE,        SP1),
+			ROW(WATCH_DISKS,      NONE),
+			ROW(COPY_MEMORY,      NONE),
+			ROW(SUSPEND_GUEST,    NONE),
+			ROW(STOP_AND_COPY,    NONE),
+			ROW(DRAIN_DISKS,      NONE),
+			ROW(FINISH_FILE,      SP2),
+			ROW(TAKE_GUEST,       SP3),
+			ROW(PUBLISH_FILE,     SP4),
+			ROW(TEAR_DOWN_SOURCE, SP5),
+		},
+	}, {
+		.name = "checkpoint",
+		.summary = "the guest as it is at one moment goes into a file, and runs on",
+		.rows = {
+			ROW(DESCRIBE_GUEST,   SP0),
+			ROW(OPEN_FILE,        SP1),
+			ROW(WATCH_DISKS,      NONE),
+			ROW(COPY_MEMORY,      NONE),
+			ROW(SUSPEND_GUEST,    NONE),
+			ROW(STOP_AND_COPY,    NONE),
+			ROW(DRAIN_DISKS,      NONE),
+			ROW(RESUME_GUEST,     NONE),
+			ROW(FINISH_FILE,      SP2),
+			ROW(TAKE_GUEST,       SP3),
+			ROW(PUBLISH_FILE,     SP5),
+		},
+	}, {
+		.name = "resume",
+		.summary = "the guest comes out of a file",
+		.rows = {
+			ROW(READ_FILE,        SP0),
+			ROW(CREATE_DOMAIN,    NONE),
+			ROW(PLUG_VIFS,        NONE),
+			ROW(PLUG_VBDS,        SP1),
+			ROW(COPY_MEMORY,      NONE),
+			ROW(INTRODUCE_DOMAIN, SP2),
+			ROW(TAKE_GUEST,       SP3),
+			ROW(FORGET_MACS,      NONE),
+			ROW(UNPAUSE_GUEST,    NONE),
+			ROW(ANNOUNCE_GUEST,   NONE),
+			ROW(AWAIT_NETWORK,    SP4),
+			ROW(SETTLE_GUEST,     SP5),
+		},
+	},
+};
 /* clang-format on */
 
 #define PLANS (sizeof(plans) / sizeof(plans[0]))
@@ -194,5 +261,13 @@ const struct step *plan_step(const char *name)
 
 const struct step *plan_step_at(size_t index)
 {
-	return index < STEPS ? &steps[index] : NULL;
+	return index < OPEN_FILE ? &steps[index] : NULL;
+}
+
+const struct plan *plan_find_file(const char *name)
+{
+	for (size_t i = 0; i < sizeof(file_plans) / sizeof(file_plans[0]); i++)
+		if (strcmp(file_plans[i].name, name) == 0)
+			return &file_plans[i];
+	return NULL;
 }

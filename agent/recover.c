@@ -124,7 +124,8 @@ static int go_on(struct migration *m, const struct journal_state *state, struct 
 
 	if (m->guest.domid == 0 && m->side == SIDE_TARGET)
 		return gone(m, err);
-	if (m->guest.domid == 0) /* torn down */
+	if (m->guest.domid == 0 && m->side == SIDE_SOURCE &&
+	    plan_row_with(m->plan, STEP_PUBLISHES) == plan_count(m->plan)) /* torn down */
 		first = plan_count(m->plan);
 	m->taken = true;
 	m->record->sync_point = SYNC_SP3;
@@ -181,6 +182,8 @@ int recover_run(struct migration *m, const struct journal_state *state, const vo
 	rc = find_guest(m, guest_bytes, guest_size, err);
 	if (rc < 0)
 		return unsettled(rc, err);
+	if (m->file.path[0]) /* nobody else can have it */
+		return state->taken ? go_on(m, state, err) : undo(m, state, err);
 	return m->side == SIDE_TARGET ? settle_target(m, state, err) : settle_source(m, state, err);
 }
 

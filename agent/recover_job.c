@@ -18,7 +18,15 @@
 
 static int read_plan(struct work *work, const struct journal_state *state, struct err *err)
 {
-	int rc = job_read_plan(&work->job, &work->plan, err);
+	const struct plan *of_files =
+		work->migration.file.path[0] ? plan_find_file(state->plan) : NULL;
+	int rc;
+
+	if (of_files) {
+		work->plan = *of_files;
+		return 0;
+	}
+	rc = job_read_plan(&work->job, &work->plan, err);
 
 	if (rc != -ENOENT)
 		return rc;
@@ -31,9 +39,12 @@ static int read_plan(struct work *work, const struct journal_state *state, struc
 
 static int prepare(struct work *work, struct journal_state *state, struct err *err)
 {
+	CLEANUP_JSON_VALUE struct json_value *request = worker_request(work, err);
 	struct migration *m = &work->migration;
-	int rc = job_read_note(&work->job, &work->note, err);
+	int rc = request ? worker_name_file(work, request, err) : -EINVAL;
 
+	if (rc == 0)
+		rc = job_read_note(&work->job, &work->note, err);
 	if (rc == 0)
 		rc = journal_read(work->job.folder, state, err);
 	if (rc < 0)

@@ -34,4 +34,13 @@ step_fn target_announce;
 step_fn target_await_network;
 step_fn target_settle;
 
+/* steps_file.c: into a file, or out of one, with the migration's own steps between them */
+step_fn source_open_file, source_drop_file;
+step_fn source_finish_file, source_publish_file;
+step_fn target_read_file;
+step_fn commit_guest;
+
+/* Keeps what recovery needs to know of the guest. */
+step_fn keep_guest;
+
 #endif

@@ -114,7 +114,7 @@ static int next_event(struct migration *m, struct stream_event *event, struct er
 {
 	uint64_t look_us = clock_after_ms(m->clock, LOOK_EVERY_MS);
 	uint64_t until_us = m->orders && look_us < m->deadline_us ? look_us : m->deadline_us;
-	int rc = m->host->ops->stream_next(m->host, m->link->ops->fd(m->link), until_us, true,
+	int rc = m->host->ops->stream_next(m->host, meet_fd(m), until_us, true,
 					   event, err);
 
 	return rc == -ETIMEDOUT && until_us < m->deadline_us ? -EAGAIN : rc;
@@ -162,6 +162,8 @@ static int decide(struct migration *m, const struct stream_event *event, struct 
 	decision = policy_decide(&m->policy, event, clock_now_us(m->clock), err);
 	note_pass(m, event);
 	note_progress(m, event);
+	if (decision == STREAM_ABORT && m->file.path[0])
+		decision = STREAM_STOP; /* nobody waits for this guest */
 	if (decision == STREAM_ABORT)
 		return -ETIMEDOUT;
 	throttle(m);
@@ -257,7 +259,7 @@ int source_stop_copy(struct migration *m, struct err *err)
  */
 int source_finish_copy(struct migration *m, struct err *err)
 {
-	int peer_fd = m->link->ops->fd(m->link);
+	int peer_fd = meet_fd(m);
 	bool peer_spoke = false;
 	struct stream_event event;
 

@@ -16,8 +16,7 @@
 
 #define CHECK_DISKS_MS 10000 /* how long a deep queue may keep us from suspending */
 
-/* Keeps what recovery needs to know of the guest. */
-static int keep_guest(struct migration *m, struct err *err)
+int keep_guest(struct migration *m, struct err *err)
 {
 	struct tlv_writer writer;
 	int rc;

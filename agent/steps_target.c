@@ -89,8 +89,8 @@ int target_receive(struct migration *m, struct err *err)
 	while (rc == 0) {
 		struct stream_event event;
 
-		rc = m->host->ops->stream_next(m->host, m->link->ops->fd(m->link), m->deadline_us,
-					       true, &event, err);
+		rc = m->host->ops->stream_next(m->host, meet_fd(m), m->deadline_us, true, &event,
+					       err);
 		if (rc < 0)
 			break;
 		m->record->wire_bytes = event.wire_bytes;

@@ -114,7 +114,7 @@ void worker_close(struct work *work)
 	job_fini(&work->job);
 }
 
-static int begin(struct work *work, enum side side, struct err *err)
+int worker_begin(struct work *work, enum side side, struct err *err)
 {
 	struct migration *m = &work->migration;
 	struct journal_entry entry = { .event = JOURNAL_BEGIN };
@@ -128,6 +128,14 @@ static int begin(struct work *work, enum side side, struct err *err)
 	    job_write_plan(&work->job, m->plan, err) < 0)
 		return -EIO;
 	return m->journal->ops->append(m->journal, &entry, err);
+}
+
+struct json_value *worker_request(const struct work *work, struct err *err)
+{
+	char path[JOB_FOLDER_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
+	return json_parse_file(path, REQUEST_MAX, err);
 }
 
 /* ---- source ---- */
@@ -168,10 +176,8 @@ static int read_request(struct work *work, struct err *err)
 	struct migration *m = &work->migration;
 	CLEANUP_JSON_VALUE struct json_value *request = NULL;
 	const char *vm, *host, *address, *certificate, *plan;
-	char path[JOB_FOLDER_MAX + 16];
 
-	snprintf(path, sizeof(path), "%s/request.json", work->job.folder);
-	request = json_parse_file(path, REQUEST_MAX, err);
+	request = worker_request(work, err);
 	if (!request)
 		return -EINVAL;
 	vm = json_get_string(request, "vm");
@@ -180,7 +186,7 @@ static int read_request(struct work *work, struct err *err)
 	certificate = json_get_string(request, "certificate");
 	plan = json_get_string(request, "plan");
 	if (!vm || !host || !address)
-		return err_set(err, ERR_USAGE, -EINVAL, "%s lacks vm, host or address", path);
+		return err_set(err, ERR_USAGE, -EINVAL, "the request lacks vm, host or address");
 	m->plan = &work->plan;
 	if (plan_load(work->config->plans_dir, plan ? plan : plan_at(0)->name, &work->plan,
 		      err) < 0) {
@@ -237,7 +243,7 @@ static int migrate_as_source(struct work *work, struct err *err)
 
 	clock_random(&clock_system, work->note.nonce, sizeof(work->note.nonce));
 	if (rc == 0)
-		rc = begin(work, SIDE_SOURCE, err);
+		rc = worker_begin(work, SIDE_SOURCE, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
 	peer_source_init(&work->peer, &clock_system, &work->job, &work->note,
@@ -306,7 +312,7 @@ static int prepare_target(struct work *work, struct err *err)
 	int rc = hear_plan(work, err);
 
 	if (rc == 0)
-		rc = begin(work, SIDE_TARGET, err);
+		rc = worker_begin(work, SIDE_TARGET, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
 	if (rc < 0 && rc != -ECONNABORTED)
@@ -371,6 +377,16 @@ static int run_target(const struct config *config, char **arguments)
 	return with_job(migrate_as_target, config, arguments);
 }
 
+static int run_save(const struct config *config, char **arguments)
+{
+	return with_job(worker_save, config, arguments);
+}
+
+static int run_load(const struct config *config, char **arguments)
+{
+	return with_job(worker_load, config, arguments);
+}
+
 static int run_recover(const struct config *config, char **arguments)
 {
 	return with_job(recover_job, config, arguments);
@@ -384,6 +400,8 @@ static const struct {
 } modes[] = {
 	{ "source", 1, run_source, "source JOB" },
 	{ "target", 2, run_target, "target JOB NONCE" },
+	{ "save", 1, run_save, "save JOB" },
+	{ "load", 1, run_load, "load JOB" },
 	{ "ask", 2, run_ask, "ask JOB NONCE" },
 	{ "recover", 1, run_recover, "recover JOB" },
 	{ "list", 0, run_list, "list" },

@@ -30,12 +30,22 @@ struct work {
 int worker_open(struct work *work, const struct config *config, const char *uuid,
 		struct err *err);
 int worker_open_host(struct work *work, struct err *err);
+/* Writes down that the job begins, on which side and by which plan. */
+int worker_begin(struct work *work, enum side side, struct err *err);
+/* The daemon's request, from the job's folder; NULL with `err`. */
+struct json_value *worker_request(const struct work *work, struct err *err);
 /* Publishes the end; returns the exit status. */
 int worker_finish(struct work *work, int rc, const struct err *err);
 void worker_close(struct work *work);
 
 /* The mode that settles a job whose worker died (recover_job.c); as recover_run(). */
 int recover_job(struct work *work, struct err *err);
+
+/* The modes for a guest and a file (worker_file.c). */
+int worker_save(struct work *work, struct err *err);
+int worker_load(struct work *work, struct err *err);
+/* Names the file that a request asks for, if it does. */
+int worker_name_file(struct work *work, const struct json_value *request, struct err *err);
 
 /* The modes that look and answer (look.c): arguments as in the table in worker.c; exit statuses. */
 int run_ask(const struct config *config, char **arguments);

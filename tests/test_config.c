@@ -224,6 +224,34 @@ static void the_reference_has_every_section_and_balanced_lists(void **state)
 
 #define PLACED(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
+static void an_arbiter_wants_what_it_works_with(void **state)
+{
+	static const struct {
+		const char *text, *reason; /* NULL: it is fine */
+	} cases[] = {
+		{ "[arbiter]\nkind = none\n", NULL },
+		{ "[arbiter]\nkind = oracle\n", "none, operator, lease or command" },
+		{ "[arbiter]\nkind = command\n", "wants a command" },
+		{ "[arbiter]\nkind = command\ncommand = /bin/ask\n", NULL },
+		{ "[arbiter]\nkind = lease\nlease = /shared/lease\n", "host-id" },
+		{ "[arbiter]\nkind = lease\nhost-id = 3\n", "wants a lease" },
+		{ "[arbiter]\nkind = lease\nlease = /shared/lease\nhost-id = 33\n", "1 to 32" },
+		{ "[arbiter]\nkind = lease\nlease = /shared/lease\nhost-id = 3\n", NULL },
+	};
+	const struct place *place = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config config;
+		struct err err = { ERR_NONE, "" };
+		int rc;
+
+		write_file(place->main, cases[i].text);
+		rc = config_load(place->main, &config, &err);
+		assert_int_equal(rc, cases[i].reason ? -EINVAL : 0);
+		assert_true(!cases[i].reason || strstr(err.message, cases[i].reason));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +259,7 @@ int main(void)
 		PLACED(every_kind_of_value_is_read),
 		PLACED(an_indented_line_is_a_key_of_its_own),
 		PLACED(a_mistake_is_refused_by_file_and_line),
+		PLACED(an_arbiter_wants_what_it_works_with),
 		PLACED(a_line_that_is_too_long_is_refused_and_not_cut),
 		PLACED(fragments_come_after_the_file_in_the_order_of_their_names),
 		PLACED(a_mistake_in_a_fragment_names_the_fragment),

@@ -120,6 +120,46 @@ static void a_target_that_died_after_the_commit_goes_on(void **state)
 	fake_migration_fini(&fake);
 }
 
+/* The doubt was answered at the source while this host was away. */
+static void a_target_whose_guest_was_resolved_elsewhere_gives_its_copy_up(void **state)
+{
+	struct journal_state journal = { .begun = true, .row = 14, .taken = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_TARGET, "handover");
+	fake.outcomes[0] = OUTCOME_NEVER;
+	assert_int_equal(recover(&fake, &journal, &err), -ECANCELED);
+	assert_int_equal(fake_count(&fake, "unpause"), 0);
+	assert_true(fake_index(&fake, "ask") < fake_index(&fake, "journal resolved-source"));
+	assert_true(fake_index(&fake, "journal resolved-source") < fake_index(&fake, "unplug"));
+	assert_true(fake_index(&fake, "unplug") < fake_index(&fake, "destroy"));
+	assert_int_equal(fake_count(&fake, "journal undone"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void who_died_after_an_arbiters_word_follows_it_and_asks_nobody(void **state)
+{
+	struct journal_state kept = { .begun = true, .row = 8, .released = true, .never = true };
+	struct journal_state gone = { .begun = true, .row = 8, .released = true, .taken = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	assert_int_equal(recover(&fake, &kept, &err), -ECANCELED);
+	assert_int_equal(fake_count(&fake, "resume"), 1);
+	assert_int_equal(fake_count(&fake, "ask"), 0);
+	fake_migration_fini(&fake);
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	assert_int_equal(recover(&fake, &gone, &err), 0);
+	assert_int_equal(fake_count(&fake, "resume"), 0);
+	assert_int_equal(fake_count(&fake, "destroy"), 1);
+	assert_int_equal(fake_count(&fake, "ask"), 0);
+	fake_migration_fini(&fake);
+}
+
 /* As after a reset of the host: no call may reach domain 0 in the guest's place. */
 static void a_guest_that_is_gone_is_said_to_be_lost_and_left_alone(void **state)
 {
@@ -181,6 +221,8 @@ static void who_asks_is_told_what_is_durable(void **state)
 			 OUTCOME_UNDECIDED);
 	assert_int_equal(recover_outcome(&(struct journal_state){ .taken = true }), OUTCOME_TAKEN);
 	assert_int_equal(recover_outcome(&(struct journal_state){ .never = true }), OUTCOME_NEVER);
+	assert_int_equal(recover_outcome(&(struct journal_state){ .taken = true, .never = true }),
+			 OUTCOME_NEVER);
 }
 
 int main(void)
@@ -191,6 +233,8 @@ int main(void)
 		cmocka_unit_test(a_source_that_was_torn_down_already_is_done),
 		cmocka_unit_test(a_target_that_died_before_the_commit_never_runs_the_guest),
 		cmocka_unit_test(a_target_that_died_after_the_commit_goes_on),
+		cmocka_unit_test(a_target_whose_guest_was_resolved_elsewhere_gives_its_copy_up),
+		cmocka_unit_test(who_died_after_an_arbiters_word_follows_it_and_asks_nobody),
 		cmocka_unit_test(a_guest_that_is_gone_is_said_to_be_lost_and_left_alone),
 		cmocka_unit_test(a_host_that_cannot_be_looked_at_leaves_a_doubt),
 		cmocka_unit_test(what_was_settled_is_left_alone),

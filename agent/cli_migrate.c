@@ -59,6 +59,29 @@ static int judge(const struct json_value *record, struct err *err)
 	return err_set(err, own, -ECANCELED, "%s", message ? message : ending->status);
 }
 
+/* The answer to a dry run, for people: each reason against it in a line, or how long it takes. */
+static int print_dry_run(const struct json_value *record, const struct json_value *dry_run,
+			 struct err *err)
+{
+	const struct json_value *reasons = json_get(dry_run, "reasons");
+	CLEANUP_FREE char *guest = cli_value(record, "vm.name-label");
+	CLEANUP_FREE char *target = cli_value(record, "target");
+	double rate = json_get_double(dry_run, "send_bytes_per_s", 0) / (1024 * 1024);
+
+	for (size_t i = 0; i < json_size(reasons); i++)
+		printf("%s\n", json_get_string(json_at(reasons, i), "message"));
+	if (json_size(reasons) > 0)
+		return err_set(err, ERR_REFUSED, -EPERM, "%s cannot go to %s: %zu reason%s", guest,
+			       target, json_size(reasons), json_size(reasons) == 1 ? "" : "s");
+	printf("%s can go to %s: in about %.1f s, of which it stands still for %.0f ms, at %s "
+	       "%.0f MiB/s, if it writes little meanwhile\n", guest, target,
+	       json_get_double(dry_run, "predicted_total_ms", 0) / 1000,
+	       json_get_double(dry_run, "predicted_downtime_ms", 0),
+	       json_get_boolean(dry_run, "rate_measured", false) ? "the last migration's" :
+								   "an assumed", rate);
+	return 0;
+}
+
 /* Ctrl-C ends the waiting and nothing else; then we die of it, as a shell expects. */
 static void give_up_waiting(const char *uuid)
 {
@@ -149,6 +172,8 @@ static int follow(const struct cli_args *args, struct caller *caller, const char
 		return rc;
 	if (args->json)
 		cli_print_json(stdout, record);
+	else if (json_is_object(json_get(record, "dry_run")))
+		return print_dry_run(record, json_get(record, "dry_run"), err);
 	return judge(record, err);
 }
 

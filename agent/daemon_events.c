@@ -159,15 +159,20 @@ void events_note(struct events *events, const struct json_value *record)
 	}
 }
 
-int events_wait(struct events *events, struct client *client, const struct rpc_id *id,
-		int64_t since, uint64_t timeout_s, struct err *err)
+int events_wait(struct events *events, struct client *client, const struct rpc_request *request,
+		struct err *err)
 {
+	int64_t since = json_get_integer(request->params, "since", -1);
+	int64_t timeout_s = json_get_integer(request->params, "timeout_s", EVENT_WAIT_DEFAULT_S);
 	uint64_t from = since < 0 || (uint64_t)since > events->count ? events->count :
 								       (uint64_t)since;
 	struct event_wait *wait;
 
+	if (timeout_s > EVENT_WAIT_MAX_S)
+		return err_set(err, ERR_USAGE, -EINVAL, "a wait is at most %d s long",
+			       EVENT_WAIT_MAX_S);
 	if (from < events->count || timeout_s == 0) {
-		answer(events, client, id, from);
+		answer(events, client, &request->id, from);
 		return 0;
 	}
 	wait = events->wait_count < EVENT_WAITS_MAX ? calloc(1, sizeof(*wait)) : NULL;
@@ -175,12 +180,12 @@ int events_wait(struct events *events, struct client *client, const struct rpc_i
 		return err_set(err, ERR_REFUSED, -EUSERS,
 			       "too many clients wait already, try again later");
 	*wait = (struct event_wait){ .next = events->waits, .events = events, .client = client,
-				     .id = *id, .since = from };
+				     .id = request->id, .since = from };
 	events->waits = wait;
 	events->wait_count++;
 	uv_timer_init(events->loop, &wait->deadline);
 	wait->deadline.data = wait;
-	uv_timer_start(&wait->deadline, on_deadline, timeout_s * 1000, 0);
+	uv_timer_start(&wait->deadline, on_deadline, (uint64_t)timeout_s * 1000, 0);
 	return 0;
 }
 

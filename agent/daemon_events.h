@@ -44,13 +44,17 @@ void events_fini(struct events *events); /* nobody is answered any more; idempot
 
 /* A job has this record now. Answers all who wait. */
 void events_note(struct events *events, const struct json_value *record);
+#define EVENT_WAIT_DEFAULT_S 3600
+#define EVENT_WAIT_MAX_S 86400
+
 /*
- * Answers `client` with the events from number `since` on (negative: from now on), or with none
- * after `timeout_s`: {"next": the number to ask with next, "lost": how many are not kept any more,
- * "events": [{"event": "created", "record": {...}}]}. -EUSERS when too many wait.
+ * Answers `client`'s request with the events from number "since" on (absent: from now on), or with
+ * none after "timeout_s": {"next": the number to ask with next, "lost": how many are not kept any
+ * more, "events": [{"event": "created", "record": {...}}]}. -EUSERS when too many wait, -EINVAL
+ * for a longer wait than there may be.
  */
-int events_wait(struct events *events, struct client *client, const struct rpc_id *id,
-		int64_t since, uint64_t timeout_s, struct err *err);
+int events_wait(struct events *events, struct client *client, const struct rpc_request *request,
+		struct err *err);
 /* The client has gone. */
 void events_gone(struct events *events, const struct client *client);
 

@@ -307,6 +307,7 @@ static void read_request(struct daemon_job *job, const struct json_value *reques
 	snprintf(job->place.name, sizeof(job->place.name), "%s", name ? name : "");
 	snprintf(job->place.address, sizeof(job->place.address), "%s", address ? address : "");
 	job->place.port = (uint16_t)json_get_integer(request, "port", 0);
+	job->dry_run = json_get_boolean(request, "dry_run", false);
 }
 
 static bool read_folder(struct daemon_job *job)

@@ -73,6 +73,9 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	json_put_boolean(writer, "live", true);
 	if (request->plan)
 		json_put_string(writer, "plan", request->plan);
+	json_put_boolean(writer, "dry_run", request->dry_run);
+	if (request->probe)
+		json_put_string(writer, "probe", request->probe);
 	steering_copy(request->params, writer);
 	if (request->compress)
 		json_put_string(writer, "compress", request->compress);
@@ -104,6 +107,7 @@ static int start_source(struct jobs *jobs, const struct job_request *request, co
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another job");
 	snprintf(job->vm, sizeof(job->vm), "%s", request->vm);
 	job->place = request->place;
+	job->dry_run = request->dry_run;
 	if (request->file)
 		log_info("job %s: %s of %s, file %s", uuid, request->plan, job->vm,
 			 request->file);
@@ -121,6 +125,7 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 	uint8_t bytes[UUID_BYTES];
 
 	if (same && !request->file && same->side == SIDE_SOURCE &&
+	    same->dry_run == request->dry_run &&
 	    same->place.port == request->place.port &&
 	    strcmp(same->place.address, request->place.address) == 0) {
 		memcpy(uuid, same->uuid, UUID_TEXT);

@@ -26,6 +26,8 @@ struct job_request {
 	const char *vm;
 	struct host_place place; /* the target */
 	const char *plan;        /* NULL: the default */
+	bool dry_run;            /* only ask */
+	const char *probe;       /* the guest's address, to be pinged meanwhile; NULL: not */
 	const struct steering *steering;
 	const struct json_value *params; /* with steering's keys, as the operator said them */
 	const char *compress;    /* NULL: as configured */

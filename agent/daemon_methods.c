@@ -219,6 +219,8 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 	*wanted = (struct job_request){
 		.vm = json_get_string(params, "vm"),
 		.plan = json_get_string(params, "plan"),
+		.dry_run = json_get_boolean(params, "dry_run", false),
+		.probe = json_get_string(params, "probe"),
 		.steering = steering,
 		.params = params,
 		.compress = json_get_string(params, "compress"),
@@ -228,6 +230,8 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 	rc = daemon_check_guest(wanted->vm, err);
 	if (rc == 0)
 		rc = check_manner(params, err);
+	if (rc == 0)
+		rc = probe_check(wanted->probe, err);
 	if (rc == 0)
 		rc = steering_read(params, config, steering, err);
 	if (rc == 0)
@@ -418,13 +422,7 @@ static int migration_resolve(struct methods *methods, struct client *client,
 static int event_wait(struct methods *methods, struct client *client,
 		      const struct rpc_request *request, struct err *err)
 {
-	int64_t timeout_s = json_get_integer(request->params, "timeout_s", WAIT_DEFAULT_S);
-
-	if (timeout_s > WAIT_MAX_S)
-		return err_set(err, ERR_USAGE, -EINVAL, "a wait is at most %d s long", WAIT_MAX_S);
-	return events_wait(methods->events, client, &request->id,
-			   json_get_integer(request->params, "since", -1), (uint64_t)timeout_s,
-			   err);
+	return events_wait(methods->events, client, request, err);
 }
 
 static int migration_param_set(struct methods *methods, struct client *client,
@@ -489,6 +487,8 @@ static const struct method {
 	    { "pause_before_switchover", PARAM_BOOLEAN, false },
 	    { "timeout_s", PARAM_NUMBER, false },
 	    { "timeout_action", PARAM_TEXT, false },
+	    { "dry_run", PARAM_BOOLEAN, false },
+	    { "probe", PARAM_TEXT, false },
 	    { "async", PARAM_BOOLEAN, false } } }, /* it always is */
 	{ "vm.suspend", files_suspend,
 	  { { "vm", PARAM_TEXT, true },

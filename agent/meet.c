@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "dry_run.h"
 #include "memory.h"
 #include "plan_file.h"
 #include "plan_wire.h"
@@ -75,6 +76,7 @@ static int say_offer(struct migration *m, struct tlv_writer *writer, struct err 
 	tlv_put_u64(writer, FIELD_DOWNTIME_LIMIT, m->record->downtime_limit_ms);
 	tlv_put_u64(writer, FIELD_AGENT_PORT, m->settings.port);
 	memory_say_offer(m, writer);
+	dry_run_say_offer(m, writer);
 	return 0;
 }
 
@@ -123,6 +125,8 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 		rc = tlv_get_u64(field, &value);
 		m->record->downtime_limit_ms = (uint32_t)value;
 		return rc;
+	case DRY_RUN_FIELD_ASKED:
+		return dry_run_hear_offer(m, field);
 	default:
 		return memory_hear_offer(m, field);
 	}
@@ -131,22 +135,17 @@ static int hear_offer(struct migration *m, const struct tlv_field *field, struct
 /* Every reason at once, in one sentence each. */
 static int judge_offer(struct migration *m, struct err *err)
 {
+	struct dry_run *dry_run = &m->record->dry_run;
 	struct reasons reasons = { .count = 0 };
-	size_t used = 0;
 
 	if (!m->guest.uuid[0])
 		return err_set(err, ERR_FAILED, -EBADMSG, "the offer describes no guest");
 	m->host->ops->examine(m->host, &m->guest, plan_attaches_late(m->plan), &reasons);
-	if (reasons.count == 0)
-		return 0;
-	err_set(err, reasons.list[0].code, -EPERM, "%s", "");
-	for (size_t i = 0; i < reasons.count && used < sizeof(err->message); i++) {
-		int wrote = snprintf(err->message + used, sizeof(err->message) - used, "%s%s",
-				     i > 0 ? "; " : "", reasons.list[i].message);
-
-		used += wrote > 0 ? (size_t)wrote : 0;
-	}
-	return -EPERM;
+	if (dry_run->asked)
+		dry_run->reasons = reasons; /* they are the answer */
+	else if (reasons.count > 0)
+		return reasons_join(&reasons, err);
+	return 0;
 }
 
 static int say_verdict(struct migration *m, struct tlv_writer *writer, struct err *err)
@@ -154,12 +153,15 @@ static int say_verdict(struct migration *m, struct tlv_writer *writer, struct er
 	(void)err;
 	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
 	memory_say_answer(m, writer);
+	dry_run_say_verdict(m, writer);
 	return 0;
 }
 
 static int hear_verdict(struct migration *m, const struct tlv_field *field, struct err *err)
 {
 	(void)err;
+	if (field->type == DRY_RUN_FIELD_REASON)
+		return dry_run_hear_verdict(m, field);
 	if (field->type != FIELD_HOST)
 		return memory_hear_answer(m, field);
 	return tlv_get_string(field, m->record->target, sizeof(m->record->target));

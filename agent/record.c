@@ -180,6 +180,48 @@ static void write_blackout(const struct record *record, uint64_t now_us,
 	json_object_end(writer);
 }
 
+static void write_dry_run(const struct dry_run *dry_run, struct json_writer *writer)
+{
+	const struct reasons *reasons = &dry_run->reasons;
+
+	json_key(writer, "dry_run");
+	if (!dry_run->asked) {
+		json_null(writer);
+		return;
+	}
+	json_object_begin(writer);
+	json_put_boolean(writer, "feasible", reasons->count == 0);
+	json_key(writer, "reasons");
+	json_array_begin(writer);
+	for (size_t i = 0; i < reasons->count; i++) {
+		json_object_begin(writer);
+		json_put_string(writer, "code", err_text(reasons->list[i].code));
+		json_put_string(writer, "message", reasons->list[i].message);
+		json_object_end(writer);
+	}
+	json_array_end(writer);
+	json_put_double(writer, "predicted_total_ms", dry_run->total_ms);
+	json_put_double(writer, "predicted_downtime_ms", dry_run->downtime_ms);
+	json_put_integer(writer, "send_bytes_per_s", (int64_t)dry_run->send_bytes_per_s);
+	json_put_boolean(writer, "rate_measured", dry_run->measured);
+	json_object_end(writer);
+}
+
+/* null: nobody pinged */
+static void write_probe(const struct record *record, struct json_writer *writer)
+{
+	const struct probe_tally *tally = &record->probe;
+
+	json_key(writer, "packet_gap_ms");
+	if (!record->probed) {
+		json_null(writer);
+		return;
+	}
+	json_double(writer, (double)tally->gap_us / 1000);
+	json_put_integer(writer, "packets_sent", tally->sent);
+	json_put_integer(writer, "packets_lost", (int64_t)tally->sent - tally->answered);
+}
+
 static void write_started(const struct record *record, struct json_writer *writer)
 {
 	time_t seconds = (time_t)record->started_wall_s;
@@ -221,6 +263,8 @@ void record_write(const struct record *record, uint64_t now_us, struct json_writ
 	json_put_boolean(writer, "awaits_continue", record->awaits_continue);
 	json_put_double(writer, "clock_uncertainty_ms",
 			(double)record->clock_uncertainty_us / 1000);
+	write_probe(record, writer);
+	write_dry_run(&record->dry_run, writer);
 	write_memory(record, writer);
 	write_blackout(record, now_us, writer);
 	write_steps(record, now_us, writer);

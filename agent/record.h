@@ -12,8 +12,10 @@
 #include "clock.h"
 #include "description.h"
 #include "err.h"
+#include "host.h"
 #include "json.h"
 #include "plan.h"
+#include "probe.h"
 #include "sync.h"
 
 #define RECORD_STEPS_MAX (2 * PLAN_ROWS_MAX)
@@ -63,6 +65,15 @@ struct pass_stamp {
 	uint64_t dirty_bytes; /* what the pass began with; 0: not known */
 };
 
+/* What a migration that was only asked about came to. */
+struct dry_run {
+	bool asked;
+	struct reasons reasons;    /* against it; none: it could go */
+	double total_ms, downtime_ms; /* predicted, for a guest that writes nothing meanwhile */
+	uint64_t send_bytes_per_s; /* by which that was reckoned */
+	bool measured;             /* the rate is one that there was, else assumed */
+};
+
 struct record {
 	char uuid[GUEST_UUID_SIZE];
 	char guest_uuid[GUEST_UUID_SIZE], guest_name[GUEST_NAME_MAX];
@@ -90,6 +101,10 @@ struct record {
 	uint32_t throttle_percent;        /* of its time that the guest is to lose; 0: none */
 	uint64_t bandwidth_bytes_per_s;   /* the limit; 0: none */
 	bool awaits_continue;             /* everything fits: the operator says when */
+
+	struct dry_run dry_run;
+	bool probed;              /* the guest was pinged meanwhile, and this is what came of it */
+	struct probe_tally probe;
 
 	struct step_stamp steps[RECORD_STEPS_MAX];
 	size_t step_count;

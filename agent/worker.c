@@ -15,6 +15,7 @@
 #include "codec_choice.h"
 #include "config.h"
 #include "doubt.h"
+#include "dry_run.h"
 #include "journal.h"
 #include "log.h"
 #include "meet.h"
@@ -175,7 +176,7 @@ static int read_request(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
 	CLEANUP_JSON_VALUE struct json_value *request = NULL;
-	const char *vm, *host, *address, *certificate, *plan;
+	const char *vm, *host, *address, *certificate, *plan, *probe;
 
 	request = worker_request(work, err);
 	if (!request)
@@ -203,6 +204,9 @@ static int read_request(struct work *work, struct err *err)
 	snprintf(work->record.source, sizeof(work->record.source), "%s",
 		 m->settings.host_name);
 	snprintf(work->record.target, sizeof(work->record.target), "%s", host);
+	work->dry_run = json_get_boolean(request, "dry_run", false);
+	probe = json_get_string(request, "probe");
+	snprintf(work->probe_address, sizeof(work->probe_address), "%s", probe ? probe : "");
 	return read_steering(work, request, err);
 }
 
@@ -236,6 +240,39 @@ static void learn(struct work *work)
 		log_warning("job %s: %s", work->record.uuid, err.message);
 }
 
+/* What was measured from here stands beside what the two workers measured themselves. */
+static void end_probe(struct work *work)
+{
+	struct err err;
+	int rc = probe_end(&work->probe, &clock_system, &work->record.probe, &err);
+
+	work->record.probed = rc == 0;
+	if (rc < 0 && rc != -ENOENT)
+		log_warning("job %s: %s", work->record.uuid, err.message);
+}
+
+static int move_guest(struct work *work, struct err *err)
+{
+	int rc = 0;
+
+	if (work->probe_address[0] != '\0')
+		rc = probe_begin(&work->probe, work->config, work->probe_address, err);
+	if (rc < 0)
+		return rc;
+	rc = plan_run(&work->migration, 0, err);
+	if (rc == 0)
+		learn(work);
+	end_probe(work);
+	return rc;
+}
+
+static int connect_for_dry_run(void *context, struct err *err)
+{
+	struct work *work = context;
+
+	return connect_to_target(work, &work->peer, err);
+}
+
 static int migrate_as_source(struct work *work, struct err *err)
 {
 	struct migration *m = &work->migration;
@@ -248,15 +285,14 @@ static int migrate_as_source(struct work *work, struct err *err)
 		rc = worker_open_host(work, err);
 	peer_source_init(&work->peer, &clock_system, &work->job, &work->note,
 			 config_tls(work->config, &work->tls));
+	if (rc == 0 && work->dry_run)
+		return dry_run_ask(m, connect_for_dry_run, work, err);
 	if (rc == 0)
 		rc = connect_to_target(work, &work->peer, err);
 	if (rc < 0)
 		return rc;
 	m->peer = &work->peer.peer;
-	rc = plan_run(m, 0, err);
-	if (rc == 0)
-		learn(work);
-	return rc;
+	return move_guest(work, err);
 }
 
 /* ---- target ---- */
@@ -336,6 +372,8 @@ static int migrate_as_target(struct work *work, struct err *err)
 		rc = prepare_target(work, err);
 	if (rc < 0)
 		return rc;
+	if (dry_run_is_asked(&m->offer))
+		return meet(m, SYNC_SP0, clock_after_ms(&clock_system, OFFER_MS), err);
 	peer_target_init(&work->peer, &clock_system, &work->job, &work->note,
 			 config_tls(work->config, &work->tls), WORKER_CHANNEL_FD, m->link);
 	m->peer = &work->peer.peer;
@@ -406,6 +444,7 @@ static const struct {
 	{ "recover", 1, run_recover, "recover JOB" },
 	{ "list", 0, run_list, "list" },
 	{ "dirty-rate", 2, run_dirty_rate, "dirty-rate VM SECONDS" },
+	{ "probe", 1, run_probe, "probe ADDRESS" },
 };
 
 static int usage(void)

@@ -11,6 +11,7 @@
 #include "migration.h"
 #include "peer.h"
 #include "tracking.h"
+#include "probe.h"
 
 struct work {
 	const struct config *config;
@@ -24,6 +25,9 @@ struct work {
 	struct tracking_lock tracking; /* source */
 	struct migration migration;
 	struct peer_tcp peer;
+	bool dry_run; /* source: only ask */
+	struct probe probe;
+	char probe_address[64]; /* source: what to ping meanwhile; "": nothing */
 };
 
 /* Takes the job over and opens its journal. Zero-initialise `work` before. */

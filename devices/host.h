@@ -42,6 +42,12 @@ static inline struct err *reasons_next(struct reasons *reasons)
 	return &reasons->list[reasons->count - 1];
 }
 
+/*
+ * All of them, at least one, in `err`: the first one's code, and a sentence each, as far as they
+ * fit. Returns -EPERM.
+ */
+int reasons_join(const struct reasons *reasons, struct err *err);
+
 /* One guest as `vm-list` shows it. */
 struct guest_summary {
 	char uuid[GUEST_UUID_SIZE], name[GUEST_NAME_MAX];

@@ -45,4 +45,11 @@ check 'an unknown compressor is refused' exits 2 'none, lz4, zstd or auto' \
 	ferry A vm-migrate vm=g1 host=B live=true compress=gzip
 check 'seventeen channels are refused' exits 2 'channels are 0 to 16' \
 	ferry A vm-migrate vm=g1 host=B live=true channels=17
+
+check 'who pings it meanwhile hears of the gap' \
+	exits 0 '"packet_gap_ms":[0-9.]+,"packets_sent":[1-9][0-9]*,"packets_lost":[0-9]' \
+	ferry A vm-migrate vm=g1 host=B live=true probe="$(guest_address 1 0)" --json
+check 'only an address is pinged' exits 2 'probe= wants' \
+	ferry B vm-migrate vm=g1 host=A live=true probe=web1
+check 'the guest is well after the pings' is_well 1 B 1 2
 finish

@@ -79,6 +79,16 @@ static void a_histogram_adds_up(void **state)
 	assert_non_null(strstr(text, "downtime_seconds_count 1\n"));
 }
 
+static void a_dry_run_is_no_migration(void **state)
+{
+	CLEANUP_FREE struct metrics *metrics = calloc(1, sizeof(*metrics));
+
+	(void)state;
+	assert_non_null(metrics);
+	note(metrics, "{" JOB ", \"status\": \"completed\", \"dry_run\": {\"feasible\": true}}");
+	assert_int_equal(metrics->ended[SIDE_SOURCE][STATUS_COMPLETED], 0);
+}
+
 static void a_doubt_is_not_the_end(void **state)
 {
 	CLEANUP_FREE struct metrics *metrics = calloc(1, sizeof(*metrics));
@@ -162,6 +172,7 @@ int main(void)
 		cmocka_unit_test(what_ended_is_counted_by_how_it_ended),
 		cmocka_unit_test(bytes_are_counted_once),
 		cmocka_unit_test(a_histogram_adds_up),
+		cmocka_unit_test(a_dry_run_is_no_migration),
 		cmocka_unit_test(a_doubt_is_not_the_end),
 		cmocka_unit_test(openmetrics_is_strict),
 		cmocka_unit_test(the_dashboard_asks_for_metrics_that_there_are),

@@ -6,11 +6,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "dry_run.h"
 #include "fake_migration.h"
+#include "meet.h"
+#include "tlv.h"
 
 static const char *const plans[] = { "handover", "xenserver-6.2", "xenopsd", "xenserver-5.5" };
 #define PLANS (sizeof(plans) / sizeof(plans[0]))
@@ -189,6 +194,90 @@ static void a_refusal_names_every_reason_and_touches_nothing(void **state)
 	assert_non_null(strstr(err.message, "too little memory; the name is taken"));
 	assert_int_equal(fake_count(&fake, "create"), 0);
 	fake_migration_fini(&fake);
+}
+
+static int reach(void *context, struct err *err)
+{
+	(void)context;
+	(void)err;
+	return 0;
+}
+
+static int do_not_reach(void *context, struct err *err)
+{
+	(void)context;
+	return err_set(err, ERR_NO_PEER, -EHOSTUNREACH, "nobody answers");
+}
+
+static void a_dry_run_ends_with_the_verdict(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	assert_int_equal(dry_run_ask(&fake.migration, reach, NULL, &err), 0);
+	assert_int_equal(fake_count(&fake, "say SP0"), 1);
+	assert_int_equal(fake_count(&fake, "watch_disks"), 0);
+	assert_true(fake.record.dry_run.total_ms > fake.record.dry_run.downtime_ms);
+	fake_migration_fini(&fake);
+}
+
+static void a_dry_run_goes_on_looking_after_the_first_reason(void **state)
+{
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "describe";
+	fake.fail_rc = -EPERM;
+	assert_int_equal(dry_run_ask(&fake.migration, do_not_reach, NULL, &err), -EPERM);
+	assert_int_equal(fake.record.dry_run.reasons.count, 2);
+	assert_int_equal(err_exit_status(err.code), err_exit_status(ERR_REFUSED));
+	fake_migration_fini(&fake);
+}
+
+/* An offer that says nothing but that it only asks; the payload is the migration's to free. */
+static struct message only_a_question(void)
+{
+	struct message offer = { .type = WIRE_SYNC, .point = SYNC_SP0 };
+	struct tlv_writer writer;
+
+	tlv_writer_init(&writer, 4096);
+	tlv_put_u64(&writer, DRY_RUN_FIELD_ASKED | TLV_REQUIRED, 1);
+	offer.payload = malloc(writer.size);
+	assert_non_null(offer.payload);
+	memcpy(offer.payload, writer.bytes, writer.size);
+	offer.size = writer.size;
+	tlv_writer_fini(&writer);
+	return offer;
+}
+
+static void a_target_that_is_only_asked_tells_each_reason_and_touches_nothing(void **state)
+{
+	struct fake_migration source, target;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&target, SIDE_TARGET, "handover");
+	snprintf(target.migration.guest.uuid, sizeof(target.migration.guest.uuid), FAKE_GUEST_UUID);
+	target.migration.offer = only_a_question();
+	assert_true(dry_run_is_asked(&target.migration.offer));
+	target.fail_at = "examine";
+	target.fail_rc = -EPERM;
+	assert_int_equal(meet(&target.migration, SYNC_SP0, UINT64_MAX, &err), 0);
+	assert_int_equal(target.record.dry_run.reasons.count, 2);
+	assert_int_equal(fake_count(&target, "create"), 0);
+
+	fake_migration_init(&source, SIDE_SOURCE, "handover");
+	source.answers[SYNC_SP0] = target.said[SYNC_SP0];
+	assert_int_equal(dry_run_ask(&source.migration, reach, NULL, &err), -EPERM);
+	assert_int_equal(source.record.dry_run.reasons.count, 2);
+	assert_int_equal(err.code, ERR_NO_MEMORY);
+	assert_string_equal(source.record.dry_run.reasons.list[1].message, "the name is taken");
+	fake_migration_fini(&source);
+	fake_migration_fini(&target);
 }
 
 static void a_failure_after_the_offer_is_no_refusal_any_more(void **state)
@@ -400,6 +489,9 @@ int main(void)
 		cmocka_unit_test(a_failure_anywhere_before_commit_undoes_everything),
 		cmocka_unit_test(a_peer_that_gives_up_is_told_when_we_have_undone),
 		cmocka_unit_test(a_refusal_names_every_reason_and_touches_nothing),
+		cmocka_unit_test(a_dry_run_ends_with_the_verdict),
+		cmocka_unit_test(a_dry_run_goes_on_looking_after_the_first_reason),
+		cmocka_unit_test(a_target_that_is_only_asked_tells_each_reason_and_touches_nothing),
 		cmocka_unit_test(a_failure_after_the_offer_is_no_refusal_any_more),
 		cmocka_unit_test(a_cancel_before_the_suspend_undoes_and_says_cancelled),
 		cmocka_unit_test(a_cancel_anywhere_before_sp3_undoes_and_after_it_changes_nothing),

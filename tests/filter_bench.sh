@@ -24,7 +24,7 @@ of() {
 
 # rate BYTES US: into a number of bytes a second.
 rate() {
-	awk -v bytes="$1" -v us="$2" 'BEGIN { printf "%.0f\n", us > 0 ? bytes / us * 1e6 : 0 }'
+	awk -v bytes="$1" -v us="$2" 'BEGIN { printf "%.0f\n", (us ? bytes / us * 1e6 : 0) }'
 }
 
 bench_filter_processor() {

@@ -357,14 +357,18 @@ static struct blkif_sring *map_ring(struct fixture *fixture)
 	return page;
 }
 
-/* Takes the backend away and plugs another, while the guest's end stays as it is. */
-static void plug_again(struct fixture *fixture)
+static void take_backend_away(struct fixture *fixture)
 {
 	put(fixture, BACKEND "/online", "0");
 	put(fixture, FRONTEND "/state", "6");
 	settle(fixture);
 	assert_false(is_on_the_bus(fixture));
 	assert_int_equal(store_remove(fixture->store, BACKEND), 0);
+}
+
+/* Plugs another backend; the guest's end and its ring are what they were. */
+static void plug_again(struct fixture *fixture)
+{
 	put(fixture, FRONTEND "/state", "4");
 	put(fixture, BACKEND "/frontend", FRONTEND);
 	put(fixture, BACKEND "/online", "1");
@@ -385,12 +389,14 @@ static void another_backend_goes_on_behind_the_last_response(void **state)
 	write_device(fixture);
 	run_script(fixture);
 	offer_ring(fixture);
+	take_backend_away(fixture);
 	for (size_t i = 0; i < 5; i++)
 		ring->ring[i] = answered;
 	ring->req_prod = ring->rsp_prod = 5;
 	plug_again(fixture);
 	assert_state(fixture, "4");
 	assert_int_equal(ring->rsp_prod, 5);
+	take_backend_away(fixture);
 	sixth->req = (struct blkif_request){ .operation = BLKIF_OP_FLUSH_DISKCACHE, .id = 77 };
 	ring->req_prod = 6;
 	plug_again(fixture); /* it finds the request that nobody told it of */
@@ -413,6 +419,7 @@ static void a_ring_that_cannot_be_true_is_not_served(void **state)
 	write_device(fixture);
 	run_script(fixture);
 	offer_ring(fixture);
+	take_backend_away(fixture);
 	ring->req_prod = 4096;
 	plug_again(fixture);
 

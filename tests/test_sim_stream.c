@@ -436,7 +436,8 @@ static void the_filter_moves_a_guest_page_for_page(void **state)
 	copy_and_arrive(scene);
 	sent_bytes = scene->event.wire_bytes;
 	assert_in_range(scene->event.zero_pages, RAM_PAGES / 2 - 200, RAM_PAGES / 2 + 200);
-	assert_in_range(sent_bytes, 1, RAM_PAGES * SIM_PAGE_BYTES / 4);
+	/* how much smaller the others get is up to what auto sees of link and processor */
+	assert_in_range(sent_bytes, 1, (RAM_PAGES / 2 + 200) * SIM_PAGE_BYTES);
 	next(scene, scene->restorer);
 	assert_string_equal(scene->event.message, "");
 	assert_true(scene->event.ok);

@@ -102,7 +102,7 @@ static const struct naming {
 
 static void a_host_is_a_name_in_the_list_or_an_address(void **state)
 {
-	struct hosts hosts = { .places = { { "B", "192.168.50.12", 9002 } }, .count = 1 };
+	struct hosts hosts = { .places = { { "B", "192.168.50.12", 9002, "B" } }, .count = 1 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(namings) / sizeof(namings[0]); i++) {

@@ -216,8 +216,8 @@ static void what_was_written_is_not_trusted(void **state)
 	static const char *const texts[] = {
 		"[]", "{}", "{\"vm\": 3, \"steps\": {}, \"memory\": []}",
 		"{\"job_started\": \"tomorrow\", \"steps\": [3, {\"name\": \"x\"}]}",
-		"{\"source\": \"a name of a host that is much, much longer than the sixty-three "
-		"bytes that one may have\", \"memory\": {\"total_bytes\": -1}}",
+		("{\"source\": \"a name of a host that is much, much longer than the sixty-three "
+		 "bytes that one may have\", \"memory\": {\"total_bytes\": -1}}"),
 	};
 
 	(void)state;

@@ -383,7 +383,7 @@ static void another_backend_goes_on_behind_the_last_response(void **state)
 {
 	struct fixture *fixture = *state;
 	struct blkif_sring *ring = map_ring(fixture);
-	union blkif_sring_entry *sixth = &ring->ring[5], answered;
+	union blkif_sring_entry *entries = ring->ring, *sixth = entries + 5, answered;
 
 	memset(&answered, 0x5a, sizeof(answered));
 	write_device(fixture);
@@ -391,7 +391,7 @@ static void another_backend_goes_on_behind_the_last_response(void **state)
 	offer_ring(fixture);
 	take_backend_away(fixture);
 	for (size_t i = 0; i < 5; i++)
-		ring->ring[i] = answered;
+		entries[i] = answered;
 	ring->req_prod = ring->rsp_prod = 5;
 	plug_again(fixture);
 	assert_state(fixture, "4");
@@ -406,7 +406,7 @@ static void another_backend_goes_on_behind_the_last_response(void **state)
 	assert_int_equal(ring->rsp_prod, 6);
 	assert_int_equal(sixth->rsp.id, 77);
 	for (size_t i = 0; i < 5; i++)
-		assert_memory_equal(&ring->ring[i], &answered, sizeof(answered));
+		assert_memory_equal(&entries[i], &answered, sizeof(answered));
 	assert_int_equal(sixth->rsp.status, BLKIF_RSP_OKAY);
 	sim_memory_unmap(ring, 1);
 }

@@ -129,13 +129,13 @@ static void strange_numbers_harm_no_writer(void **state)
 {
 	static const char *const texts[] = {
 		HEAD "\"steps\": [{\"name\": \"x\", \"start_ms\": 1e300, \"end_ms\": -1e300}]}",
-		HEAD "\"passes\": [{\"start_ms\": -5.0, \"end_ms\": 1e18,"
-		     "\"send_bytes_per_s\": 1e300}, {}]}",
-		HEAD "\"sync_points\": [{\"name\": \"SP9\"}, "
-		     "{\"name\": \"SP0\", \"end_ms\": 1e18}]}",
+		(HEAD "\"passes\": [{\"start_ms\": -5.0, \"end_ms\": 1e18,"
+		      "\"send_bytes_per_s\": 1e300}, {}]}"),
+		(HEAD "\"sync_points\": [{\"name\": \"SP9\"}, "
+		      "{\"name\": \"SP0\", \"end_ms\": 1e18}]}"),
 		"{\"uuid\": \"\", \"status\": \"\", \"suspended_ms\": 0, \"downtime_ms\": -7}",
-		"{\"uuid\": \"zz-zz\", \"status\": \"x\", \"total_ms\": 1e300, \"suspended_ms\": 1,"
-		" \"downtime_ms\": 1e300}",
+		("{\"uuid\": \"zz-zz\", \"status\": \"x\", \"total_ms\": 1e300, \"suspended_ms\": 1,"
+		 " \"downtime_ms\": 1e300}"),
 	};
 	void (*const writers[])(const struct timeline *, FILE *) = {
 		timeline_write_text, timeline_write_json, timeline_write_svg, timeline_write_zipkin

@@ -21,7 +21,8 @@
  * and what the preload library pays for (preload_costs.c), where programs read it when they start:
  *
  *   hypercall_us     each hypercall of a toolstack's
- *   page_us          each page of a guest that a toolstack maps to read, as it does to send it
+ *   page_read_us     each page of a guest that a toolstack maps to read, as it does to send it
+ *   page_written_us  each that it maps to write
  *   sync_us          each write that is made durable
  *   wake_us          each time that a program has slept for something which then happened
  */

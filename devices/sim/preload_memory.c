@@ -45,8 +45,7 @@ PRELOADED void *xenforeignmemory_map2(xenforeignmemory_handle *fmem, uint32_t do
 		errno = EOPNOTSUPP;
 		return NULL;
 	}
-	if (prot == PROT_READ) /* to send them: whoever receives keeps up */
-		preload_pay(PRELOAD_PAGE, count);
+	preload_pay(prot & PROT_WRITE ? PRELOAD_PAGE_WRITTEN : PRELOAD_PAGE_READ, count);
 	if (preload_result(sim_memory_map(memory, (const uint64_t *)gfns, count, prot, errors,
 					  &mapped)) < 0)
 		return NULL;

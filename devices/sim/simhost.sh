@@ -33,6 +33,7 @@ usage() {
 	usage: simhost --name NAME [--world DIR] [--memory-mib N] [--costs PRESET|FILE]
 	               [--disk-latency-us N] [--disk-bytes-per-s N] [--dirty-pages-per-s N]
 	               [--working-set-pages N] [--queue-depth N] [--blocks-per-s N]
+	               [--suspend-cost-us N]
 	               [--preload LIBRARY] [--tls on|off]
 	       simhost --name NAME [--world DIR] --exec COMMAND...
 	       simhost --check
@@ -436,7 +437,8 @@ main() {
 		--memory-mib) is_number "$1" "$2" && memory_mib=$2 ;;
 		--disk-latency-us | --disk-bytes-per-s)
 			is_number "$1" "$2" && backend_options+=("$1" "$2") ;;
-		--dirty-pages-per-s | --working-set-pages | --queue-depth | --blocks-per-s)
+		--dirty-pages-per-s | --working-set-pages | --queue-depth | --blocks-per-s | \
+			--suspend-cost-us)
 			is_number "$1" "$2" && guest_options+=("$1" "$2") ;;
 		*) usage_error ;;
 		esac

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# `lab bench --simulated`: how well the simulated host foretells what real Xen does. Every other
-# migration of a lab's run is what the costs of simulated hosts are taken from; the same programs
-# move a like guest on these; and what their blackout takes is compared with that of the migrations
-# which nothing was taken from. Sourced by `lab`.
+# `lab bench --simulated`: how well the simulated host foretells what real Xen does. The costs of
+# simulated hosts are taken from some steps of a lab run's migrations by handover; the same programs
+# move a like guest on these; and what their blackout takes, all of it, is compared with the run's.
+# Medians throughout, as single migrations in the lab differ by more than a factor of two. Sourced by
+# `lab`.
 #
-#   page_us   what a page took of the last pass over memory
-#   sync_us   write-release: a durable line of the journal
-#   wake_us   introduce-domain: how often that wakes somebody, simulated hosts tell on which waking
-#             up costs something, beside ones on which nothing does
+#   page_read_us     what a page of the last pass over memory took at the source
+#   page_written_us  and at the target, after the source was done with the last
+#   sync_us          write-release: a durable line of the journal
+#   wake_us          introduce-domain: how often that wakes somebody, simulated hosts tell on which
+#                    waking up costs something, beside ones on which nothing does
 #
 # The drain, the bridges, the meetings, the commit and the unpausing are foretold from these alone.
 
@@ -27,13 +29,19 @@ pass() {
 		sed -E "s/.*\"$3\": *([0-9]+).*/\1/"
 }
 
-# facts FILE: of a migration's record: introduce-domain and write-release in ms, pages in the last
-# pass, a page of them in us, and suspended to unpaused in ms.
+# facts FILE: of a migration's record, in ms: introduce-domain, write-release and suspend-guest; then
+# pages in the last pass, what one took at the source and at the target in us, and suspended to
+# unpaused in ms.
 facts() {
-	awk -v sent="$(pass "$1" '$' sent_bytes)" -v rate="$(pass "$1" '$' send_bytes_per_s)" \
-		-v downtime="$(field downtime_ms "$1")" '
-		{ print $2 - $1, $4 - $3, sent / 4096, rate ? 4096e6 / rate : 0, downtime }
-	' <<< "$(span "$1" introduce-domain target) $(span "$1" write-release source)"
+	local spans
+	spans=("$(span "$1" introduce-domain target)" "$(span "$1" write-release source)"
+		"$(span "$1" suspend-guest source)" "$(span "$1" stop-and-copy source)"
+		"$(span "$1" copy-memory target)")
+	awk -v bytes="$(pass "$1" '$' sent_bytes)" -v downtime="$(field downtime_ms "$1")" '{
+		pages = bytes / 4096
+		print $2 - $1, $4 - $3, $6 - $5, pages, ($8 - $7) / pages * 1000,
+			($10 > $8 ? $10 - $8 : 0) / pages * 1000, downtime
+	}' <<< "${spans[*]}"
 }
 
 # medians: of each column on stdin, in one line.
@@ -51,19 +59,22 @@ medians() {
 	}'
 }
 
-# simulate BUILDDIR PAGES COST…: the facts, in medians, of a guest like the lab's that moves between
-# simulated hosts with these costs and has that many pages to send in the end.
+# simulate BUILDDIR PAGES SUSPEND_MS COST…: the facts, in medians, of a guest like the lab's that
+# moves between simulated hosts with these costs, has that many pages to send in the end, and takes
+# so long to suspend.
 simulate() (
 	simhost=$1/devices/sim/simhost
 	pages=$2
+	suspend_us=$(printf %.0f "$3e3")
 	# shellcheck source=devices/sim/world.sh
 	. "$HERE/../../devices/sim/world.sh"
 	world_begin
 	from=A to=B
-	printf '%s\n' "${@:3}" > "$scratch/costs"
+	printf '%s\n' "${@:4}" > "$scratch/costs"
 	for host in A B; do
 		host_up $host --memory-mib 512 --costs "$scratch/costs" --blocks-per-s 10 \
-			--dirty-pages-per-s 2000 --working-set-pages "$pages"
+			--dirty-pages-per-s 2000 --working-set-pages "$pages" \
+			--suspend-cost-us "$suspend_us"
 	done
 	guest_up A 1 160 1 1
 	for ((move = 0; move < SIM_MOVES; move++)); do
@@ -87,22 +98,18 @@ wake_us() {
 
 # predict BUILDDIR RECORD…: prints the comparison. Sets measured_ms and predicted_ms.
 predict() {
-	local builddir=$1 real pages page sync none probe costs i
-	local records=("${@:2}") taken=() compared=()
-	[ "${#records[@]}" -ge 2 ] || die "to foretell anything takes two migrations by handover"
-	for i in "${!records[@]}"; do
-		if ((i % 2)); then compared+=("${records[i]}"); else taken+=("${records[i]}"); fi
-	done
-	real=$(for i in "${taken[@]}"; do facts "$i"; done | medians)
-	read -r _ _ _ _ measured_ms < <(for i in "${compared[@]}"; do facts "$i"; done | medians)
-	read -r _ sync pages page _ <<< "$real"
-	pages=$(printf %.0f "$pages")
-	none=$(simulate "$builddir" "$pages" wake_us=0)
-	probe=$(simulate "$builddir" "$pages" "wake_us=$PROBE_US")
-	costs=("wake_us=$(wake_us "$real" "$none" "$probe")" "page_us=$(printf %.0f "$page")"
-		"sync_us=$(awk -v ms="$sync" 'BEGIN { printf "%.0f", ms * 1000 }')")
-	read -r _ _ _ _ predicted_ms < <(simulate "$builddir" "$pages" "${costs[@]}")
-	echo "simulated with $pages pages in the end and ${costs[*]}:"
+	local record real like_it none probe costs
+	local sync suspend pages read written
+	[ -e "${2:-}" ] || die "to foretell anything takes a migration by handover"
+	real=$(for record in "${@:2}"; do facts "$record"; done | medians)
+	read -r _ sync suspend pages read written measured_ms <<< "$real"
+	like_it=("$1" "$(printf %.0f "$pages")" "$suspend")
+	none=$(simulate "${like_it[@]}" wake_us=0)
+	probe=$(simulate "${like_it[@]}" "wake_us=$PROBE_US")
+	costs=("wake_us=$(wake_us "$real" "$none" "$probe")" "page_read_us=$(printf %.0f "$read")"
+		"page_written_us=$(printf %.0f "$written")" "sync_us=$(printf %.0f "${sync}e3")")
+	read -r _ _ _ _ _ _ predicted_ms < <(simulate "${like_it[@]}" "${costs[@]}")
+	echo "simulated with ${like_it[1]} pages in the end and ${costs[*]}:"
 	echo "suspended to unpaused: predicted $predicted_ms ms, measured $measured_ms ms," \
 		"ratio $(ratio "$predicted_ms" "$measured_ms")"
 }

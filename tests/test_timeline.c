@@ -134,8 +134,8 @@ static void strange_numbers_harm_no_writer(void **state)
 		(HEAD "\"sync_points\": [{\"name\": \"SP9\"}, "
 		      "{\"name\": \"SP0\", \"end_ms\": 1e18}]}"),
 		"{\"uuid\": \"\", \"status\": \"\", \"suspended_ms\": 0, \"downtime_ms\": -7}",
-		("{\"uuid\": \"zz-zz\", \"status\": \"x\", \"total_ms\": 1e300, \"suspended_ms\": 1,"
-		 " \"downtime_ms\": 1e300}"),
+		("{\"uuid\": \"zz-zz\", \"status\": \"x\", \"total_ms\": 1e300, "
+		 "\"suspended_ms\": 1, \"downtime_ms\": 1e300}"),
 	};
 	void (*const writers[])(const struct timeline *, FILE *) = {
 		timeline_write_text, timeline_write_json, timeline_write_svg, timeline_write_zipkin

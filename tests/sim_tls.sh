@@ -90,9 +90,9 @@ speaks_plain_text() {
 tls_dies() {
 	local uuid
 
-	uuid=$(ferry A vm-migrate vm=g1 host=B live=true async=true)
-	check "TLS dies at $1: the guest is on its way" until_true 10 exits 0 . \
-		ferry A migration-list params=uuid --minimal
+	uuid=$(ferry A vm-migrate vm=g1 host=B live=true bandwidth-mibps=16 async=true)
+	check "TLS dies at $1: the guest is on its way" until_true 20 exits 0 copying \
+		ferry A migration-param-get uuid="$uuid" param-name=status
 	until_true 10 on "$1" pkill -KILL -x xenferry-tls
 	check "TLS dies at $1: it failed, and that is said" exits '[14]' . \
 		ferry A migration-wait uuid="$uuid"

@@ -262,6 +262,7 @@ static void a_target_that_is_only_asked_tells_each_reason_and_touches_nothing(vo
 	(void)state;
 	fake_migration_init(&target, SIDE_TARGET, "handover");
 	snprintf(target.migration.guest.uuid, sizeof(target.migration.guest.uuid), FAKE_GUEST_UUID);
+	message_fini(&target.migration.offer);
 	target.migration.offer = only_a_question();
 	assert_true(dry_run_is_asked(&target.migration.offer));
 	target.fail_at = "examine";

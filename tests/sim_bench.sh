@@ -90,7 +90,8 @@ bench_stream() {
 	local host round from=A to=B
 
 	for host in A B; do
-		host_up $host --memory-mib $((stream_mib + 512)) --dirty-pages-per-s 0
+		# in plain text, as what it is compared with
+		host_up $host --memory-mib $((stream_mib + 512)) --dirty-pages-per-s 0 --tls off
 		on $host "$builddir/tests/bench_save" sink "$sink_port" &
 		disown # it ends with its host, and nobody need read that it was killed
 	done

@@ -227,9 +227,11 @@ check_garbage() {
 
 # ---- what goes wrong on the way -----------------------------------------------------------------
 
-# begin_move WHAT [PARAMETER…]: in the background; sets uuid once memory is being copied.
+# begin_move WHAT [PARAMETER…]: in the background, slowly enough that there is time to strike; sets
+# uuid once memory is being copied.
 begin_move() {
-	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true async=true "${@:2}") || true
+	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true bandwidth-mibps=16 async=true \
+		"${@:2}") || true
 	check "$1: copying began" eventually 60 \
 		prints A '^copying$' xenferry migration-param-get uuid="$uuid" param-name=status
 }

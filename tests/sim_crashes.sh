@@ -54,13 +54,14 @@ for word in describe-guest watch-disks copy-memory suspend-guest stop-and-copy d
 	write-release released; do
 	dies worker source $word STAYS
 done
-for word in create-domain plug-devices hold-disks copy-memory introduce-domain forget-macs; do
+for word in create-domain plug-devices hold-disks copy-memory introduce-domain; do
 	dies worker target $word STAYS
 done
 for word in unpause-guest tear-down-source "done"; do
 	dies worker source $word MOVES
 done
-for word in taken unpause-guest announce-guest await-network release-disks settle-guest "done"; do
+for word in taken unpause-guest forget-macs announce-guest await-network release-disks \
+	settle-guest "done"; do
 	dies worker target $word MOVES
 done
 dies stream source suspend-guest STAYS

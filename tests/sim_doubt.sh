@@ -14,7 +14,7 @@ status_is() {
 hosts_up --memory-mib 512
 check 'a guest starts' guest_up A 1 32 1 1
 strike B 'stop forget-macs'
-uuid=$(ferry A vm-migrate vm=g1 host=B live=true async=true)
+uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=xenserver-6.2 async=true)
 check 'while all goes well there is no doubt to answer' \
 	exits 7 'no doubt' ferry A migration-resolve uuid="$uuid" outcome=source
 check 'who waits is told of the doubt' exits 6 'migration-resolve' \

@@ -87,14 +87,14 @@ static void a_plan_with_a_step_out_of_place_is_refused_with_its_rule(void **stat
 	static const struct {
 		const char *plan, *step, *before, *sentence;
 	} cases[] = {
-		{ "handover", "unpause-guest", "forget-macs", "never unpauses before the commit" },
+		{ "xenopsd", "unpause-guest", "forget-macs", "never unpauses before the commit" },
 		{ "handover", "unpause-guest", "introduce-domain", "never unpauses before the commit" },
 		{ "handover", "drain-disks", "suspend-guest", "drained between suspend and SP3" },
 		{ "handover", "stop-and-copy", "suspend-guest", "in this order" },
 		{ "handover", "describe-guest", "hold-disks", "SP0, SP1" },
 		{ "handover", "watch-disks", "drain-disks", "watched before the suspend" },
-		{ "handover", "write-release", "suspend-guest", "writes its release down between" },
-		{ "handover", "forget-macs", "create-domain", "SP0, SP1" },
+		{ "xenopsd", "write-release", "suspend-guest", "writes its release down between" },
+		{ "xenopsd", "forget-macs", "create-domain", "SP0, SP1" },
 		{ "handover", "plug-devices", "stop-and-copy", "no script runs" },
 		{ "handover", "hold-disks", "plug-devices", "SP0, SP1" },
 		{ "handover", "announce-guest", "unpause-guest", "comes after its unpause" },
@@ -141,7 +141,7 @@ static void a_plan_without_a_step_that_it_needs_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 1; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		plan = without("handover", needed[i]);
+		plan = without("xenopsd", needed[i]);
 		assert_breaks(&plan, "a plan describes, creates,");
 	}
 	plan = without("handover", "plug-devices");
@@ -191,10 +191,6 @@ static void the_target_waits_for_its_domain(void **state)
 	struct plan plan = moved("handover", "forget-macs", "create-domain");
 
 	(void)state;
-	plan.rows[plan_row_with(&plan, STEP_INTRODUCES)].sync = SYNC_SP2;
-	plan.rows[plan_row_with(&plan, STEP_INTRODUCES) - 1].sync = SYNC_NONE;
-	plan.rows[plan_row_with(&plan, STEP_INTRODUCES)].sync = SYNC_SP2;
-	plan.rows[plan_row_with(&plan, STEP_UNPAUSES)].sync = SYNC_SP3;
 	assert_breaks(&plan, "before its domain is created");
 }
 

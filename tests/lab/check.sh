@@ -246,7 +246,7 @@ check_survived() {
 check_killed_stream() {
 	scene "a program dies" A
 	begin_move "target's stream killed"
-	check "target's stream killed: mid-copy" on B pkill -KILL -x xenferry-stream
+	check "target's stream killed: mid-copy" eventually 20 on B pkill -KILL -x xenferry-stream
 	check "target's stream killed: exit 1 and a sentence" \
 		exits 1 . A xenferry migration-wait uuid="$uuid"
 	check_survived "target's stream killed"

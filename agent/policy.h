@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "converge.h"
-#include "costs.h"
+#include "handover_costs.h"
 #include "err.h"
 #include "host.h"
 #include "policy_rules.h"

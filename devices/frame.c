@@ -2,58 +2,14 @@
 #include "frame.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
 #include <xxhash.h>
 
+#include "bytes.h"
+
 static const uint8_t magic[4] = { 'X', 'F', 'M', 'S' };
-
-static void put16(uint8_t *at, uint64_t value)
-{
-	uint16_t be = htobe16((uint16_t)value);
-
-	memcpy(at, &be, sizeof(be));
-}
-
-static void put32(uint8_t *at, uint64_t value)
-{
-	uint32_t be = htobe32((uint32_t)value);
-
-	memcpy(at, &be, sizeof(be));
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-	uint64_t be = htobe64(value);
-
-	memcpy(at, &be, sizeof(be));
-}
-
-static uint16_t get16(const uint8_t *at)
-{
-	uint16_t be;
-
-	memcpy(&be, at, sizeof(be));
-	return be16toh(be);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t be;
-
-	memcpy(&be, at, sizeof(be));
-	return be32toh(be);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	uint64_t be;
-
-	memcpy(&be, at, sizeof(be));
-	return be64toh(be);
-}
 
 /* ---- the header ---- */
 
@@ -65,10 +21,10 @@ void frame_encode(const struct frame *frame, uint8_t bytes[FRAME_HEADER_BYTES])
 	bytes[4] = FRAME_VERSION;
 	bytes[5] = (uint8_t)frame->type;
 	bytes[6] = (uint8_t)frame->codec;
-	put64(bytes + 8, frame->sequence);
-	put32(bytes + 16, frame->size);
-	put32(bytes + 20, frame->plain_size);
-	put64(bytes + 24, frame->checksum);
+	put_be64(bytes + 8, frame->sequence);
+	put_be32(bytes + 16, frame->size);
+	put_be32(bytes + 20, frame->plain_size);
+	put_be64(bytes + 24, frame->checksum);
 }
 
 int frame_decode(const uint8_t bytes[FRAME_HEADER_BYTES], struct frame *frame, struct err *err)
@@ -84,10 +40,10 @@ int frame_decode(const uint8_t bytes[FRAME_HEADER_BYTES], struct frame *frame, s
 			       "a frame of type %u and codec %u is not known", bytes[5], bytes[6]);
 	frame->type = (enum frame_type)bytes[5];
 	frame->codec = (enum codec)bytes[6];
-	frame->sequence = get64(bytes + 8);
-	frame->size = get32(bytes + 16);
-	frame->plain_size = get32(bytes + 20);
-	frame->checksum = get64(bytes + 24);
+	frame->sequence = get_be64(bytes + 8);
+	frame->size = get_be32(bytes + 16);
+	frame->plain_size = get_be32(bytes + 20);
+	frame->checksum = get_be64(bytes + 24);
 	if (frame->size > FRAME_PAYLOAD_MAX || frame->plain_size > FRAME_PAYLOAD_MAX ||
 	    (frame->codec == CODEC_NONE && frame->size != frame->plain_size))
 		return err_set(err, ERR_FAILED, -EBADMSG, "a frame of %u bytes for %u",
@@ -120,11 +76,11 @@ size_t frame_put_kinds(uint8_t *at, const uint8_t *kinds, size_t count)
 		while (end < count && kinds[end] == kinds[begin])
 			end++;
 		at[runs * FRAME_RUN_BYTES] = kinds[begin];
-		put16(at + runs * FRAME_RUN_BYTES + 1, end - begin);
+		put_be16(at + runs * FRAME_RUN_BYTES + 1, (uint16_t)(end - begin));
 		runs++;
 		begin = end;
 	}
-	put16(at + runs * FRAME_RUN_BYTES, runs);
+	put_be16(at + runs * FRAME_RUN_BYTES, (uint16_t)runs);
 	return runs * FRAME_RUN_BYTES + 2;
 }
 
@@ -135,12 +91,12 @@ int frame_take_kinds(const uint8_t *payload, size_t size, uint8_t *kinds, size_t
 
 	if (size < 2)
 		return -EBADMSG;
-	runs = get16(payload + size - 2);
+	runs = get_be16(payload + size - 2);
 	bytes = runs * FRAME_RUN_BYTES + 2;
 	if (runs > count || size < bytes)
 		return -EBADMSG;
 	for (run = payload + size - bytes; runs > 0; runs--, run += FRAME_RUN_BYTES) {
-		size_t length = get16(run + 1);
+		size_t length = get_be16(run + 1);
 
 		if (run[0] >= PAGE_KINDS || length == 0 || length > count - filled)
 			return -EBADMSG;
@@ -155,15 +111,15 @@ size_t frame_put_entries(uint8_t *payload, uint32_t pass, const uint64_t *entrie
 	size_t size = 8, at = 0;
 
 	assert(count > 0 && count <= LIBXC_PAGES_MAX);
-	put32(payload, pass);
-	put32(payload + 4, count);
+	put_be32(payload, pass);
+	put_be32(payload + 4, (uint32_t)count);
 	while (at < count) {
 		size_t end = at + 1;
 
 		while (end < count && entries[end] == entries[at] + (end - at))
 			end++;
-		put64(payload + size, entries[at]);
-		put16(payload + size + 8, end - at);
+		put_be64(payload + size, entries[at]);
+		put_be16(payload + size + 8, (uint16_t)(end - at));
 		size += 10;
 		at = end;
 	}
@@ -177,13 +133,13 @@ int frame_take_entries(const uint8_t *payload, size_t size, uint32_t *pass,
 
 	if (size < 8 || (size - 8) % 10 != 0)
 		return -EBADMSG;
-	*pass = get32(payload);
-	count = get32(payload + 4);
+	*pass = get_be32(payload);
+	count = get_be32(payload + 4);
 	if (count == 0 || count > LIBXC_PAGES_MAX)
 		return -EBADMSG;
 	for (size_t at = 8; at < size; at += 10) {
-		uint64_t entry = get64(payload + at);
-		size_t length = get16(payload + at + 8);
+		uint64_t entry = get_be64(payload + at);
+		size_t length = get_be16(payload + at + 8);
 
 		if (length == 0 || length > count - filled)
 			return -EBADMSG;
@@ -195,12 +151,12 @@ int frame_take_entries(const uint8_t *payload, size_t size, uint32_t *pass,
 
 void frame_put_hash(uint8_t *at, uint64_t entry, uint64_t hash)
 {
-	put64(at, entry);
-	put64(at + 8, hash);
+	put_be64(at, entry);
+	put_be64(at + 8, hash);
 }
 
 void frame_take_hash(const uint8_t *at, uint64_t *entry, uint64_t *hash)
 {
-	*entry = get64(at);
-	*hash = get64(at + 8);
+	*entry = get_be64(at);
+	*hash = get_be64(at + 8);
 }

@@ -2,10 +2,11 @@
 #include "wire.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include "bytes.h"
 
 /* How TLS begins (RFC 8446, 5.1): a record's type, and its version, which stands still. */
 #define TLS_HANDSHAKE 0x16
@@ -50,36 +51,6 @@ static const char *const type_names[WIRE_TYPES] = {
 	[WIRE_OUTCOME] = "OUTCOME",
 };
 
-static void put_u16(uint8_t *at, uint16_t value)
-{
-	uint16_t value_be = htobe16(value);
-
-	memcpy(at, &value_be, sizeof(value_be));
-}
-
-static void put_u32(uint8_t *at, uint32_t value)
-{
-	uint32_t value_be = htobe32(value);
-
-	memcpy(at, &value_be, sizeof(value_be));
-}
-
-static uint16_t get_u16(const uint8_t *at)
-{
-	uint16_t value_be;
-
-	memcpy(&value_be, at, sizeof(value_be));
-	return be16toh(value_be);
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-	uint32_t value_be;
-
-	memcpy(&value_be, at, sizeof(value_be));
-	return be32toh(value_be);
-}
-
 /* A stranger's first bytes, fit for a message: "SSH-2.0-" says more than "bad magic". */
 static void quote(const uint8_t *bytes, char text[MAGIC_SHOWN + 1])
 {
@@ -94,9 +65,9 @@ void wire_encode_hello(const struct wire_hello *hello, uint8_t bytes[WIRE_HELLO_
 	assert(hello->kind >= WIRE_CONTROL && hello->kind <= WIRE_ASK);
 	memset(bytes, 0, WIRE_HELLO_BYTES);
 	memcpy(bytes, hello_magic, sizeof(hello_magic));
-	put_u16(bytes + HELLO_VERSION_OLDEST, hello->version_oldest);
-	put_u16(bytes + HELLO_VERSION_NEWEST, hello->version_newest);
-	put_u16(bytes + HELLO_KIND, (uint16_t)hello->kind);
+	put_be16(bytes + HELLO_VERSION_OLDEST, hello->version_oldest);
+	put_be16(bytes + HELLO_VERSION_NEWEST, hello->version_newest);
+	put_be16(bytes + HELLO_KIND, (uint16_t)hello->kind);
 	memcpy(bytes + HELLO_JOB, hello->job, WIRE_ID_BYTES);
 	memcpy(bytes + HELLO_NONCE, hello->nonce, WIRE_ID_BYTES);
 }
@@ -124,10 +95,10 @@ static int check_hello(const struct wire_hello *hello, uint16_t kind, uint16_t r
 int wire_decode_hello(const uint8_t bytes[WIRE_HELLO_BYTES], struct wire_hello *hello,
 		      struct err *err)
 {
-	uint16_t kind = get_u16(bytes + HELLO_KIND);
+	uint16_t kind = get_be16(bytes + HELLO_KIND);
 	struct wire_hello got = {
-		.version_oldest = get_u16(bytes + HELLO_VERSION_OLDEST),
-		.version_newest = get_u16(bytes + HELLO_VERSION_NEWEST),
+		.version_oldest = get_be16(bytes + HELLO_VERSION_OLDEST),
+		.version_newest = get_be16(bytes + HELLO_VERSION_NEWEST),
 		.kind = kind <= WIRE_ASK ? (enum wire_kind)kind : 0,
 	};
 	char start[MAGIC_SHOWN + 1];
@@ -148,7 +119,7 @@ int wire_decode_hello(const uint8_t bytes[WIRE_HELLO_BYTES], struct wire_hello *
 	memcpy(got.job, bytes + HELLO_JOB, WIRE_ID_BYTES);
 	memcpy(got.nonce, bytes + HELLO_NONCE, WIRE_ID_BYTES);
 	*hello = got;
-	return check_hello(hello, kind, get_u16(bytes + HELLO_REQUIRED), err);
+	return check_hello(hello, kind, get_be16(bytes + HELLO_REQUIRED), err);
 }
 
 uint16_t wire_version_for(const struct wire_hello *hello)
@@ -167,10 +138,10 @@ void wire_encode_frame(const struct wire_frame *frame, uint8_t bytes[WIRE_FRAME_
 	assert(frame->type >= WIRE_WELCOME && frame->type < WIRE_TYPES);
 	assert(frame->size <= WIRE_PAYLOAD_MAX);
 	memcpy(bytes, frame_magic, sizeof(frame_magic));
-	put_u16(bytes + FRAME_TYPE, (uint16_t)frame->type);
-	put_u16(bytes + FRAME_POINT, frame->point);
-	put_u32(bytes + FRAME_SEQUENCE, frame->sequence);
-	put_u32(bytes + FRAME_SIZE, frame->size);
+	put_be16(bytes + FRAME_TYPE, (uint16_t)frame->type);
+	put_be16(bytes + FRAME_POINT, frame->point);
+	put_be32(bytes + FRAME_SEQUENCE, frame->sequence);
+	put_be32(bytes + FRAME_SIZE, frame->size);
 	memcpy(bytes + FRAME_NONCE, frame->nonce, WIRE_ID_BYTES);
 }
 
@@ -199,12 +170,12 @@ static int check_frame(const struct wire_frame *frame, struct err *err)
 int wire_decode_frame(const uint8_t bytes[WIRE_FRAME_BYTES], struct wire_frame *frame,
 		      struct err *err)
 {
-	uint16_t type = get_u16(bytes + FRAME_TYPE);
+	uint16_t type = get_be16(bytes + FRAME_TYPE);
 	struct wire_frame got = {
 		.type = (enum wire_type)type,
-		.point = get_u16(bytes + FRAME_POINT),
-		.sequence = get_u32(bytes + FRAME_SEQUENCE),
-		.size = get_u32(bytes + FRAME_SIZE),
+		.point = get_be16(bytes + FRAME_POINT),
+		.sequence = get_be32(bytes + FRAME_SEQUENCE),
+		.size = get_be32(bytes + FRAME_SIZE),
 	};
 	char start[MAGIC_SHOWN + 1];
 	int rc;

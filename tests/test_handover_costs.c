@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "costs.h"
+#include "handover_costs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

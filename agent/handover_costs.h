@@ -4,8 +4,8 @@
  * by the same plan showed: the prediction of a downtime begins with it. Kept in the state folder,
  * one small file a pair and plan.
  */
-#ifndef XENFERRY_COSTS_H
-#define XENFERRY_COSTS_H
+#ifndef XENFERRY_HANDOVER_COSTS_H
+#define XENFERRY_HANDOVER_COSTS_H
 
 #include <stdint.h>
 

@@ -34,7 +34,7 @@ dies() {
 	strike "$host" "kill $3 $whom"
 	check "$what: it is said" exits '[0-6]' . \
 		ferry "$here" vm-migrate vm=g1 host="$there" live=true --json "${@:5}"
-	check "$what: it did" struck "$host"
+	check "$what: it did" until_true 10 struck "$host" # the client may return before
 	[[ $4 == STAYS ]] || { host=$here here=$there there=$host; }
 	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
 	check "$what: nothing is left on $there" nothing_left "$there"

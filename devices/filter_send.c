@@ -16,6 +16,7 @@
 #include "channels.h"
 #include "cleanup.h"
 #include "packer.h"
+#include "sent_pages.h"
 
 /* Verify: the hash of each page as it was sent last, by pfn; 1 TiB of guest. */
 #define HASHES_MAX (1ull << 28)
@@ -26,14 +27,17 @@ struct sender {
 	struct filter_counters *counters;
 	struct channels channels;
 	struct packer *packer;
+	struct sent_pages *sent;
 	struct libxc_stream stream;
 	uint64_t *sent_hashes; /* verify; NULL: not */
 	uint32_t pass;         /* over the guest's memory, from 0 */
 	uint64_t last_pfn;     /* the first of the record before */
+	uint64_t left_out;     /* pages that were sent before, and have not changed */
 	bool verifying;        /* what comes was sent before and is only compared */
 	uint64_t verifying_us; /* since when */
+	/* the record in hand: the entries that have data, and pages that are looked at first */
 	uint64_t entries[LIBXC_PAGES_MAX];
-	uint8_t pages[FRAME_PAGES_MAX * PAGE_BYTES]; /* to be compared */
+	uint8_t pages[LIBXC_PAGES_MAX * PAGE_BYTES];
 };
 
 /* ---- reading ---- */
@@ -132,30 +136,41 @@ static void count_pages(struct sender *sender)
 		pages += kinds[kind];
 	atomic_store(&counters->pages, pages);
 	atomic_store(&counters->zero_pages, kinds[PAGE_ZERO]);
-	atomic_store(&counters->same_pages, kinds[PAGE_SAME]);
+	atomic_store(&counters->same_pages, kinds[PAGE_SAME] + sender->left_out);
 	atomic_store(&counters->delta_pages, kinds[PAGE_DELTA]);
 	atomic_store(&counters->wire_bytes, sender->channels.bytes);
 }
 
 /*
- * Sends up to FRAME_PAGES_MAX pages of the record that was announced; `pages` NULL: the library
- * writes them now.
+ * Puts pages to `room`: those at `pages`, or, where that is NULL, what the library writes now,
+ * which was never sent before.
  */
-static int send_pages(struct sender *sender, const uint64_t *entries, const uint8_t *pages,
+static int fill_room(struct sender *sender, uint8_t *room, const uint64_t *entries,
+		     const uint8_t *const *pages, size_t count, struct err *err)
+{
+	int rc = pages ? 0 : read_exactly(sender, room, count * PAGE_BYTES, err);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		if (pages)
+			memcpy(room + i * PAGE_BYTES, pages[i], PAGE_BYTES);
+		else
+			(void)sent_pages_note(sender->sent, entries[i], room + i * PAGE_BYTES);
+	}
+	return rc;
+}
+
+/* Sends up to FRAME_PAGES_MAX pages of the record that was announced. */
+static int send_pages(struct sender *sender, const uint64_t *entries, const uint8_t *const *pages,
 		      size_t count, uint32_t pass, struct err *err)
 {
 	uint64_t hashes[FRAME_PAGES_MAX], waited_us = sender->channels.waited_us;
 	struct frame frame;
 	uint8_t *payload = begin_frame(sender, &frame, err);
-	int rc = 0;
+	int rc;
 
 	if (!payload)
 		return -EIO;
-	if (pages)
-		memcpy(packer_room(sender->packer, payload), pages, count * PAGE_BYTES);
-	else
-		rc = read_exactly(sender, packer_room(sender->packer, payload), count * PAGE_BYTES,
-				  err);
+	rc = fill_room(sender, packer_room(sender->packer, payload), entries, pages, count, err);
 	if (rc < 0)
 		return rc;
 	packer_pages(sender->packer, entries, count, pass, &frame, payload, hashes);
@@ -168,16 +183,50 @@ static int send_pages(struct sender *sender, const uint64_t *entries, const uint
 	return rc;
 }
 
-static int send_record_pages(struct sender *sender, size_t count, struct err *err)
+/* A record, of whose entries `with_data` have data, and stand in the sender's. */
+static int send_whole_record(struct sender *sender, const uint64_t *entries, size_t count,
+			     const uint8_t *const *pages, size_t with_data, struct err *err)
 {
-	for (size_t at = 0; at < count; at += FRAME_PAGES_MAX) {
-		size_t step = count - at < FRAME_PAGES_MAX ? count - at : FRAME_PAGES_MAX;
-		int rc = send_pages(sender, sender->entries + at, NULL, step, sender->pass, err);
+	int rc = send_entries(sender, entries, count, sender->pass, err);
 
-		if (rc < 0)
-			return rc;
+	for (size_t at = 0; rc == 0 && at < with_data; at += FRAME_PAGES_MAX) {
+		size_t left = with_data - at;
+
+		rc = send_pages(sender, sender->entries + at, pages ? pages + at : NULL,
+				left < FRAME_PAGES_MAX ? left : FRAME_PAGES_MAX, sender->pass,
+				err);
 	}
-	return 0;
+	return rc;
+}
+
+/* A record of a later pass: the pages that the target has as they are now are taken out of it. */
+static int send_what_changed(struct sender *sender, uint64_t *entries, size_t count,
+			     size_t with_data, struct err *err)
+{
+	const uint8_t *pages[LIBXC_PAGES_MAX], *page = sender->pages;
+	size_t left = 0, pages_left = 0;
+	int rc = read_exactly(sender, sender->pages, with_data * PAGE_BYTES, err);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		bool has_data = libxc_has_data(entries[i]);
+		bool same = has_data && sent_pages_note(sender->sent, entries[i], page);
+
+		if (has_data && !same) {
+			sender->entries[pages_left] = entries[i];
+			pages[pages_left++] = page;
+		}
+		if (!same)
+			entries[left++] = entries[i];
+		if (has_data)
+			page += PAGE_BYTES;
+	}
+	sender->left_out += count - left;
+	count_pages(sender);
+	if (left == 0)
+		return 0;
+	return send_whole_record(sender, entries, left, pages, pages_left, err);
 }
 
 /* ---- pages that are compared ---- */
@@ -192,7 +241,7 @@ static int send_late_page(struct sender *sender, uint64_t entry, const uint8_t *
 	int rc = send_entries(sender, &entry, 1, 0, err);
 
 	atomic_fetch_add(&sender->counters->late_pages, 1);
-	return rc < 0 ? rc : send_pages(sender, &entry, page, 1, 0, err);
+	return rc < 0 ? rc : send_pages(sender, &entry, &page, 1, 0, err);
 }
 
 static int send_hashes(struct sender *sender, const uint64_t *entries, size_t count,
@@ -280,18 +329,22 @@ static int send_page_data(struct sender *sender, uint32_t length, struct err *er
 {
 	uint64_t entries[LIBXC_PAGES_MAX];
 	size_t data = 0;
-	int with_data = 0, rc, count = read_entries(sender, length, entries, &with_data, err);
+	int with_data = 0, count = read_entries(sender, length, entries, &with_data, err);
 
 	if (count < 0)
 		return count;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		if (libxc_has_data(entries[i]))
 			sender->entries[data++] = entries[i];
+		else
+			sent_pages_forget(sender->sent, entries[i]);
+	}
 	if (sender->verifying)
 		return compare_record_pages(sender, data, err);
 	note_pass(sender, libxc_pfn(entries[0]));
-	rc = send_entries(sender, entries, (size_t)count, sender->pass, err);
-	return rc < 0 ? rc : send_record_pages(sender, data, err);
+	if (sender->pass > 0)
+		return send_what_changed(sender, entries, (size_t)count, data, err);
+	return send_whole_record(sender, entries, (size_t)count, NULL, data, err);
 }
 
 /* The first record after the pages that were compared. */
@@ -347,7 +400,8 @@ static int prepare(struct sender *sender, const struct clock *clock, const int *
 	if (rc < 0)
 		return rc;
 	sender->packer = packer_new(clock, sender->options->compress);
-	if (!sender->packer)
+	sender->sent = sent_pages_new();
+	if (!sender->packer || !sender->sent)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for the stream's filter");
 	if (!sender->options->verify)
 		return 0;
@@ -383,6 +437,7 @@ int filter_send(const struct clock *clock, int library_fd, const int *fds, size_
 	if (sender->sent_hashes)
 		munmap(sender->sent_hashes, HASHES_MAX * sizeof(uint64_t));
 	packer_free(sender->packer);
+	sent_pages_free(sender->sent);
 	channels_fini(&sender->channels);
 	return rc;
 }

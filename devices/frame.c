@@ -5,9 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "bytes.h"
+#include "xxh3.h"
 
 static const uint8_t magic[4] = { 'X', 'F', 'M', 'S' };
 

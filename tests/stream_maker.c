@@ -147,3 +147,67 @@ void make_stream(struct stream_maker *maker, size_t pages, size_t passes)
 	make_state(maker);
 	free(bytes);
 }
+
+/* ---- what is left of one ---- */
+
+/* Copies the PAGE_DATA record at `record`; last[pfn]: where the page's content stood last. */
+static void weed_pages(struct stream_maker *maker, const uint8_t *record, const uint8_t **last,
+		       uint64_t limit)
+{
+	uint64_t left[LIBXC_PAGES_MAX];
+	uint8_t *bytes = malloc(LIBXC_PAGES_MAX * PAGE_BYTES);
+	size_t count = 0, data = 0;
+	uint32_t entries;
+	const uint8_t *page;
+
+	assert(bytes);
+	memcpy(&entries, record + LIBXC_RECORD_BYTES, sizeof(entries));
+	entries = le32toh(entries);
+	page = record + LIBXC_RECORD_BYTES + LIBXC_PAGES_HEADER_BYTES + entries * 8;
+	for (uint32_t i = 0; i < entries; i++) {
+		uint64_t entry, pfn;
+		bool same = false;
+
+		memcpy(&entry, record + LIBXC_RECORD_BYTES + LIBXC_PAGES_HEADER_BYTES + i * 8, 8);
+		entry = le64toh(entry);
+		pfn = libxc_pfn(entry);
+		assert(pfn < limit);
+		if (libxc_has_data(entry)) {
+			same = last[pfn] && memcmp(last[pfn], page, PAGE_BYTES) == 0;
+			if (!same)
+				memcpy(bytes + data++ * PAGE_BYTES, page, PAGE_BYTES);
+			last[pfn] = page;
+			page += PAGE_BYTES;
+		} else {
+			last[pfn] = NULL;
+		}
+		if (!same)
+			left[count++] = entry;
+	}
+	if (count > 0)
+		make_pages(maker, left, count, bytes);
+	free(bytes);
+}
+
+void make_weeded(struct stream_maker *maker, const struct stream_maker *stream, uint64_t limit)
+{
+	const uint8_t **last = calloc(limit, sizeof(*last));
+	size_t at = LIBXC_IMAGE_BYTES + LIBXC_DOMAIN_BYTES;
+
+	assert(last);
+	add(maker, stream->bytes, at);
+	while (at < stream->size) {
+		const uint8_t *record = stream->bytes + at;
+		uint32_t header[2];
+		size_t size;
+
+		memcpy(header, record, sizeof(header));
+		size = LIBXC_RECORD_BYTES + ((size_t)le32toh(header[1]) + 7) / 8 * 8;
+		if (le32toh(header[0]) == LIBXC_PAGE_DATA)
+			weed_pages(maker, record, last, limit);
+		else
+			add(maker, record, size);
+		at += size;
+	}
+	free(last);
+}

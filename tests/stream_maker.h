@@ -31,4 +31,10 @@ void make_pages(struct stream_maker *maker, const uint64_t *entries, size_t coun
  */
 void make_stream(struct stream_maker *maker, size_t pages, size_t passes);
 
+/*
+ * What a target gets of `stream`, whose pages must be below `limit`: without those that are sent
+ * again and have not changed, and without records in which no entry is left.
+ */
+void make_weeded(struct stream_maker *maker, const struct stream_maker *stream, uint64_t limit);
+
 #endif

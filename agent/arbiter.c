@@ -31,6 +31,21 @@ enum outcome outcome_of_side(const char *side)
 	return strcmp(side, "source") == 0 ? OUTCOME_NEVER : OUTCOME_UNDECIDED;
 }
 
+int arbiter_tell_nobody(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
+			struct err *err)
+{
+	(void)arbiter;
+	(void)outcome;
+	(void)deadline_us;
+	(void)err;
+	return 0;
+}
+
+void arbiter_free(struct arbiter *arbiter)
+{
+	free(arbiter);
+}
+
 /* ---- the operator ---- */
 
 struct operator {
@@ -61,22 +76,8 @@ static int operator_decide(struct arbiter *arbiter, uint64_t deadline_us, struct
 }
 
 /* The operator of one host says it at that host. */
-static int operator_tell(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
-			 struct err *err)
-{
-	(void)arbiter;
-	(void)outcome;
-	(void)deadline_us;
-	(void)err;
-	return 0;
-}
-
-static void operator_close(struct arbiter *arbiter)
-{
-	free(arbiter);
-}
-
-static const struct arbiter_ops operator_ops = { operator_decide, operator_tell, operator_close };
+static const struct arbiter_ops operator_ops = { operator_decide, arbiter_tell_nobody,
+						 arbiter_free };
 
 int arbiter_operator_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 			  struct err *err)

@@ -53,6 +53,11 @@ struct arbiter_setup {
  */
 int arbiter_open(const struct arbiter_setup *setup, struct arbiter **arbiter, struct err *err);
 
+/* For one who has nobody to tell, and for one who holds nothing but its memory. */
+int arbiter_tell_nobody(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
+			struct err *err);
+void arbiter_free(struct arbiter *arbiter);
+
 /* The members of the chain that arbiter_open() makes; as it. */
 int arbiter_operator_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 			  struct err *err);

@@ -123,22 +123,7 @@ static int command_decide(struct arbiter *arbiter, uint64_t deadline_us, struct 
 	return 0;
 }
 
-static int command_tell(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
-			struct err *err)
-{
-	(void)arbiter;
-	(void)outcome;
-	(void)deadline_us;
-	(void)err;
-	return 0;
-}
-
-static void command_close(struct arbiter *arbiter)
-{
-	free(arbiter);
-}
-
-static const struct arbiter_ops command_ops = { command_decide, command_tell, command_close };
+static const struct arbiter_ops command_ops = { command_decide, arbiter_tell_nobody, arbiter_free };
 
 int arbiter_command_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 			 struct err *err)

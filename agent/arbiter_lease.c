@@ -27,6 +27,8 @@
 #define AREA_ENTRIES 16
 #define AREA_BYTES ((size_t)SECTOR_BYTES * AREA_ENTRIES)
 #define READ_TIMEOUT_MS 10000
+#define KILL_GRACE_MS 100 /* for a killed child to be gone */
+#define KILL_POLL_US 5000
 
 struct entry {
 	char magic[8];
@@ -42,6 +44,7 @@ static const char entry_magic[8] = { 'X', 'F', 'L', 'E', 'A', 'S', 'E', '1' };
 struct lease {
 	struct arbiter arbiter;
 	struct arbiter_setup setup;
+	pid_t stuck; /* a child that hangs in the storage and cannot be ended; 0: none */
 };
 
 /* ---- an entry ---- */
@@ -212,8 +215,32 @@ static void serve(const struct lease *lease, const enum outcome *tell, int fd)
 	_exit(write(fd, &answer, sizeof(answer)) == sizeof(answer) ? 0 : 1);
 }
 
-/* Puts `tell` there, or, when it is NULL, looks. A child that does not come back is left behind. */
-static int consult(const struct lease *lease, const enum outcome *tell, uint64_t deadline_us,
+static bool has_ended(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) != 0;
+}
+
+/* Does nobody hang there any more? A second would hang as well. */
+static bool storage_answers(struct lease *lease)
+{
+	if (lease->stuck != 0 && has_ended(lease->stuck))
+		lease->stuck = 0;
+	return lease->stuck == 0;
+}
+
+/* Kills a child; the kernel ends it when it can, which storage that hangs may keep it from. */
+static void end_child(struct lease *lease, pid_t pid)
+{
+	uint64_t until_us = clock_after_ms(lease->setup.clock, KILL_GRACE_MS);
+
+	(void)kill(pid, SIGKILL);
+	lease->stuck = pid;
+	while (!storage_answers(lease) && clock_now_us(lease->setup.clock) < until_us)
+		clock_sleep_us(lease->setup.clock, KILL_POLL_US);
+}
+
+/* Puts `tell` there, or, when it is NULL, looks. */
+static int consult(struct lease *lease, const enum outcome *tell, uint64_t deadline_us,
 		   struct answer *answer)
 {
 	CLEANUP_FD int ours = -1;
@@ -221,6 +248,8 @@ static int consult(const struct lease *lease, const enum outcome *tell, uint64_t
 	int ends[2], ready;
 	pid_t pid;
 
+	if (!storage_answers(lease))
+		return -ETIMEDOUT;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	ours = ends[0];
@@ -232,11 +261,11 @@ static int consult(const struct lease *lease, const enum outcome *tell, uint64_t
 		return -EAGAIN;
 	pollfd.fd = ours;
 	ready = clock_wait(lease->setup.clock, &pollfd, 1, deadline_us, false);
-	if (ready <= 0)
-		(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, ready > 0 ? 0 : WNOHANG);
-	if (ready <= 0)
+	if (ready <= 0) {
+		end_child(lease, pid);
 		return ready < 0 ? ready : -ETIMEDOUT;
+	}
+	(void)waitpid(pid, NULL, 0);
 	return read(ours, answer, sizeof(*answer)) == sizeof(*answer) ? answer->rc : -EIO;
 }
 
@@ -254,7 +283,7 @@ static int say_why(const struct lease *lease, int rc, struct err *err)
 static int lease_decide(struct arbiter *arbiter, uint64_t deadline_us, struct verdict *verdict,
 			struct err *err)
 {
-	const struct lease *lease = (const struct lease *)arbiter;
+	struct lease *lease = (struct lease *)arbiter;
 	uint64_t limit_us = clock_after_ms(lease->setup.clock, READ_TIMEOUT_MS);
 	struct answer answer = { .rc = 0 };
 	int rc = consult(lease, NULL, limit_us < deadline_us ? limit_us : deadline_us, &answer);
@@ -268,19 +297,14 @@ static int lease_decide(struct arbiter *arbiter, uint64_t deadline_us, struct ve
 static int lease_tell(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
 		      struct err *err)
 {
-	const struct lease *lease = (const struct lease *)arbiter;
+	struct lease *lease = (struct lease *)arbiter;
 	struct answer answer = { .rc = 0 };
 	int rc = consult(lease, &outcome, deadline_us, &answer);
 
 	return rc < 0 ? say_why(lease, rc, err) : 0;
 }
 
-static void lease_close(struct arbiter *arbiter)
-{
-	free(arbiter);
-}
-
-static const struct arbiter_ops lease_ops = { lease_decide, lease_tell, lease_close };
+static const struct arbiter_ops lease_ops = { lease_decide, lease_tell, arbiter_free };
 
 int arbiter_lease_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 		       struct err *err)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -327,6 +328,31 @@ static void a_lease_that_is_not_there_decides_nothing(void **state)
 	remove_folder(&site);
 }
 
+static void storage_that_hangs_is_left_at_the_deadline_and_no_child_stays(void **state)
+{
+	struct site site;
+	struct verdict verdict;
+	char path[128];
+
+	(void)state;
+	site_init(&site, make_folder(), ARBITER_LEASE, SIDE_SOURCE);
+	site.config.host_id = 1;
+	snprintf(path, sizeof(path), "%s/lease", site.folder);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody will ever write there */
+	site_open(&site);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(site.arbiter->ops->decide(site.arbiter,
+							   clock_after_ms(&clock_system, 20),
+							   &verdict, &site.err),
+				 -ETIMEDOUT);
+		assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+	}
+	site_close(&site);
+	assert_int_equal(waitpid(-1, NULL, 0), -1);
+	assert_int_equal(errno, ECHILD);
+	remove_folder(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +366,7 @@ int main(void)
 		cmocka_unit_test(a_lease_forgets_the_oldest_job_first),
 		cmocka_unit_test(what_is_torn_or_foreign_in_a_lease_is_not_there),
 		cmocka_unit_test(a_lease_that_is_not_there_decides_nothing),
+		cmocka_unit_test(storage_that_hangs_is_left_at_the_deadline_and_no_child_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

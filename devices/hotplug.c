@@ -300,8 +300,8 @@ static void kill_all(const struct clock *clock, struct run *runs, size_t count)
 
 /* ---- what came of it ---- */
 
-/* The last line that is not empty, printable. */
-static const char *last_line(struct run *run, char words[TAIL_MAX + 1])
+/* The last line that is not empty. */
+static void last_line(const struct run *run, char words[TAIL_MAX + 1])
 {
 	size_t end = run->tail_size, start_at;
 
@@ -310,22 +310,29 @@ static const char *last_line(struct run *run, char words[TAIL_MAX + 1])
 	start_at = end;
 	while (start_at > 0 && run->tail[start_at - 1] != '\n')
 		start_at--;
-	for (size_t i = start_at; i < end; i++)
-		words[i - start_at] = (unsigned char)run->tail[i] < ' ' ? ' ' : run->tail[i];
+	memcpy(words, run->tail + start_at, end - start_at);
 	words[end - start_at] = '\0';
-	return words;
 }
 
-/* The script's own words: what it left in xenstore for the toolstack, else its last line. */
-static void append_words(struct store *store, uint32_t domid, struct run *run, char *text,
+/*
+ * The script's own words, printable: what it left in xenstore for the toolstack, else its last
+ * line.
+ */
+static void append_words(struct store *store, uint32_t domid, const struct run *run, char *text,
 			 size_t size)
 {
 	const struct xenbus bus = xenbus_of(domid, run->device);
 	CLEANUP_FREE char *left = store_read(store, "%s/hotplug-error", bus.backend);
-	char line[TAIL_MAX + 1];
-	const char *words = left && *left ? left : last_line(run, line);
+	char words[TAIL_MAX + 1];
 
-	snprintf(text, size, "%s%.*s", *words ? ": " : "", TAIL_MAX, words);
+	if (left && *left)
+		snprintf(words, sizeof(words), "%s", left);
+	else
+		last_line(run, words);
+	for (char *c = words; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
+	snprintf(text, size, "%s%s", *words ? ": " : "", words);
 }
 
 /* Why the script did not even start. */

@@ -129,6 +129,19 @@ static void the_words_left_in_xenstore_are_preferred(void **state)
 			    "vif 0: script vif-bridge online: exit 1: bridge br9 is missing");
 }
 
+static void a_scripts_words_are_shown_without_their_control_characters(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fake_site_script(fixture->fake, "vif-bridge", "printf 'a\\033[2Jb\\177c\\n'\nexit 1\n");
+	assert_int_equal(run(fixture, 1u << DEVICE_VIF, HOTPLUG_ADD), -EIO);
+	assert_non_null(strstr(fixture->err.message, ": a [2Jb c"));
+	store_write(fixture->fake->site.store, "no\nbridge\033[1m",
+		    "/local/domain/0/backend/vif/7/0/hotplug-error");
+	assert_int_equal(run(fixture, 1u << DEVICE_VIF, HOTPLUG_ADD), -EIO);
+	assert_non_null(strstr(fixture->err.message, ": no bridge [1m"));
+}
+
 static void much_output_neither_blocks_nor_hides_the_end(void **state)
 {
 	struct fixture *fixture = *state;
@@ -245,6 +258,7 @@ int main(void)
 		TEST(a_script_starts_with_no_signal_blocked),
 		TEST(a_failure_has_the_exit_status_and_the_last_line),
 		TEST(the_words_left_in_xenstore_are_preferred),
+		TEST(a_scripts_words_are_shown_without_their_control_characters),
 		TEST(much_output_neither_blocks_nor_hides_the_end),
 		TEST(all_scripts_run_at_the_same_time),
 		TEST(one_failure_stops_no_other_script),

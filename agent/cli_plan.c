@@ -46,6 +46,8 @@ static void put_row(struct json_writer *writer, const struct plan *plan, size_t 
 	json_put_boolean(writer, "runs_scripts", at->step->traits & STEP_RUNS_SCRIPTS);
 	json_put_integer(writer, "timeout_ms", at->step->timeout_ms);
 	json_put_string(writer, "failure_costs", plan_cost(plan, row));
+	if (at->sync != SYNC_NONE)
+		json_put_string(writer, "loss_costs", plan_cost_at(plan, at->sync));
 	json_object_end(writer);
 }
 
@@ -55,6 +57,8 @@ static void put_plan(struct json_writer *writer, const struct plan *plan, bool w
 	json_put_string(writer, "name", plan->name);
 	json_put_string(writer, "summary", plan->summary);
 	json_put_string(writer, "after_failure", plan_after_failure(plan));
+	if (plan_needs(plan))
+		json_put_string(writer, "needs", plan_needs(plan));
 	if (with_steps) {
 		json_key(writer, "steps");
 		json_array_begin(writer);
@@ -156,6 +160,9 @@ static void print_row(FILE *out, const struct plan *plan, size_t row)
 		plan_in_blackout(plan, row) ? "*" : " ", at->step->name,
 		at->step->run[SIDE_SOURCE] ? "source" : "",
 		at->step->run[SIDE_TARGET] ? "target" : "", meets, plan_cost(plan, row));
+	if (at->sync != SYNC_NONE && plan_cost_at(plan, at->sync) != plan_cost(plan, row))
+		fprintf(out, "%-47s%-12s  %s\n", "", "  lost there",
+			plan_cost_at(plan, at->sync));
 }
 
 static void print_blackout(FILE *out, const struct plan *plan)
@@ -172,8 +179,11 @@ static void print_blackout(FILE *out, const struct plan *plan)
 
 static void print_plan(FILE *out, const struct plan *plan)
 {
-	fprintf(out, "%s: %s\nafter a failure before the commit: %s\n\n", plan->name, plan->summary,
+	fprintf(out, "%s: %s\nafter a failure before the commit: %s\n", plan->name, plan->summary,
 		plan_after_failure(plan));
+	if (plan_needs(plan))
+		fprintf(out, "%s\n", plan_needs(plan));
+	fprintf(out, "\n");
 	fprintf(out, "%-9s   %-18s %-6s  %-6s  %-12s  %s\n", "phase", "step", "runs", "at",
 		"then meets", "a failure costs");
 	for (size_t row = 0; row < plan_count(plan); row++)

@@ -96,6 +96,24 @@ const char *plan_cost(const struct plan *plan, size_t row)
 			    : way_back(plan, row);
 }
 
+const char *plan_cost_at(const struct plan *plan, enum sync_point point)
+{
+	if (point == SYNC_SP3)
+		return "doubt: the guest stays suspended until the target says whether it took it";
+	if (point == SYNC_SP4)
+		return "doubt: the source keeps its copy until the target says that the guest runs";
+	return plan_cost(plan, plan_row_at(plan, point));
+}
+
+const char *plan_needs(const struct plan *plan)
+{
+	if (plan_row_with(plan, STEP_CLOSES) == plan_count(plan))
+		return NULL;
+	return "any guest can be plugged again, for it takes no part; the source's blkback and "
+	       "netback have to, which Linux's can from 5.6 on: under an older one it stays "
+	       "suspended";
+}
+
 const char *plan_after_failure(const struct plan *plan)
 {
 	return way_back(plan, plan_row_at(plan, SYNC_SP3));

@@ -104,6 +104,10 @@ bool plan_attaches_late(const struct plan *plan);
 bool plan_in_blackout(const struct plan *plan, size_t row);
 /* What it costs when this row fails: "the guest resumes at once". */
 const char *plan_cost(const struct plan *plan, size_t row);
+/* What it costs when the sides lose each other at `point`: the same, or "doubt: ...". */
+const char *plan_cost_at(const struct plan *plan, enum sync_point point);
+/* Without what a failure costs more than it says; NULL: without nothing. */
+const char *plan_needs(const struct plan *plan);
 /* The worst of that before the commit. */
 const char *plan_after_failure(const struct plan *plan);
 

@@ -226,6 +226,27 @@ static void what_a_failure_costs_follows_from_what_was_closed(void **state)
 			    "the source plugs disks and VIFs again, then the guest resumes");
 }
 
+static void who_is_lost_at_sp3_or_sp4_costs_a_doubt(void **state)
+{
+	const struct plan *plan = plan_find("xenopsd");
+
+	(void)state;
+	assert_string_equal(plan_cost_at(plan, SYNC_SP1), "nothing: the guest never stopped");
+	assert_string_equal(plan_cost_at(plan, SYNC_SP2), plan_after_failure(plan));
+	assert_memory_equal(plan_cost_at(plan, SYNC_SP3), "doubt", 5);
+	assert_memory_equal(plan_cost_at(plan, SYNC_SP4), "doubt", 5);
+	assert_memory_equal(plan_cost_at(plan, SYNC_SP5), "nothing", 7);
+}
+
+static void a_plan_that_closes_devices_says_beforehand_what_plugging_them_again_needs(void **state)
+{
+	(void)state;
+	assert_null(plan_needs(plan_find("handover")));
+	assert_null(plan_needs(plan_find("xenserver-6.2")));
+	assert_non_null(plan_needs(plan_find("xenopsd")));
+	assert_non_null(plan_needs(plan_find("xenserver-5.5")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +263,9 @@ int main(void)
 		cmocka_unit_test(nothing_comes_after_the_last_point),
 		cmocka_unit_test(a_step_stands_in_a_plan_once),
 		cmocka_unit_test(what_a_failure_costs_follows_from_what_was_closed),
+		cmocka_unit_test(who_is_lost_at_sp3_or_sp4_costs_a_doubt),
+		cmocka_unit_test(
+			a_plan_that_closes_devices_says_beforehand_what_plugging_them_again_needs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,7 @@ static int take_guest(struct migration *m, struct err *err)
 	int rc;
 
 	m->record->commit.start_us = clock_now_us(m->clock);
+	m->committing = true;
 	rc = m->journal->ops->append(
 		m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
 	m->record->commit.end_us = clock_now_us(m->clock);

@@ -102,10 +102,11 @@ struct migration {
 	 * source: it said so, and no arbiter may say otherwise).
 	 */
 	bool released, taken;
+	bool committing;            /* target: the line that takes it may stand in the journal */
 	enum outcome resolved;      /* source: an arbiter decided, in the target's place */
 	bool found_running;         /* target, when it recovers: the guest ran already */
 
-	uint64_t later;             /* rows that failed after commit, a bit each */
+	uint64_t later;             /* rows that failed after commit, or to be undone: a bit each */
 
 	uint64_t store_pfn, console_pfn; /* target: as the restored stream has them */
 	int64_t clock_offset_us;    /* source: the target's clock minus ours */

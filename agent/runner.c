@@ -17,7 +17,7 @@
 #define MEET_MARGIN_MS 10000       /* beyond the time that the peer's steps may take */
 #define TRIES 3                    /* of what has to be done: an undo, a step after commit */
 #define TRY_AGAIN_US 1000000
-#define LATER_ROUNDS 5             /* of what could not be done after commit, at the end */
+#define LATER_ROUNDS 5             /* of what could not be done, or undone, at the end */
 #define LATER_PAUSE_MS 10000       /* before the first; twice as long before each other */
 #define UNDO_MS 60000              /* at least, for one undo */
 
@@ -180,6 +180,7 @@ int plan_undo(struct migration *m, size_t last, struct err *err)
 		if (rc == 0)
 			continue;
 		log_error("job %s: undo of %s: %s", m->record->uuid, step->name, why.message);
+		m->later |= UINT64_C(1) << row;
 		if (first_rc == 0) {
 			first_rc = err_prefix(&why, rc, "undo of %s", step->name);
 			if (err)
@@ -187,6 +188,34 @@ int plan_undo(struct migration *m, size_t last, struct err *err)
 		}
 	}
 	return first_rc;
+}
+
+static void wait_for_round(struct migration *m, unsigned round)
+{
+	migration_publish(m, true); /* what it waits for */
+	clock_sleep_us(m->clock, (LATER_PAUSE_MS << round) * UINT64_C(1000));
+}
+
+/*
+ * What could not be undone: this process alone still knows which domain it is about. 0 when it is
+ * done at last; else the first of what is left, which the operator has to look after.
+ */
+static int undo_what_is_left(struct migration *m, struct err *err)
+{
+	for (unsigned round = 0; m->later != 0 && round < LATER_ROUNDS; round++) {
+		wait_for_round(m, round);
+		for (size_t row = m->row + 1; row-- > 0;) {
+			const struct step *step = m->plan->rows[row].step;
+			uint64_t bit = UINT64_C(1) << row;
+			int rc = m->later & bit ? undo_step(m, step, err) : 0;
+
+			if (rc < 0)
+				(void)err_prefix(err, rc, "undo of %s", step->name);
+			else
+				m->later &= ~bit;
+		}
+	}
+	return m->later == 0 ? 0 : -EIO;
 }
 
 /* "Refused" says that nothing was touched: true only as long as SP0 was not passed. */
@@ -200,36 +229,66 @@ static void settle_code(const struct migration *m, int rc, struct err *err)
 }
 
 /*
- * A failure before commit. The source lets its guest go on first, then speaks; the target says
- * that it gives up first, after making durable that it never will run the guest: the source may be
- * waiting with a suspended guest.
+ * The target gives its copy up, and says so: the source may be waiting with a suspended guest.
+ * False when that cannot be made durable. What stands in the journal may then say that it took the
+ * guest, if it has begun to: nobody is told anything, and nothing is undone.
+ */
+static bool renounce(struct migration *m, bool peer_knows, const struct err *why)
+{
+	bool durable = plan_note_never(m, NULL) == 0;
+
+	if (!peer_knows && (durable || !m->committing))
+		link_send_abort(m->link, m->clock, why);
+	if (durable)
+		doubt_tell(m, OUTCOME_NEVER);
+	return durable;
+}
+
+/* Takes all back, then says so where the other side may hear it. */
+static int undo_all(struct migration *m, bool peer_knows, const struct err *why,
+		    struct err *undo_err)
+{
+	int rc;
+
+	m->later = 0;
+	rc = plan_undo(m, m->row, undo_err);
+	if (m->side == SIDE_SOURCE && !peer_knows)
+		link_send_abort(m->link, m->clock, why);
+	if (rc == 0)
+		(void)note(m, JOURNAL_UNDONE, "", NULL);
+	meet_after_abort(m);
+	if (rc == 0)
+		return 0;
+	rc = undo_what_is_left(m, undo_err);
+	if (rc == 0)
+		(void)note(m, JOURNAL_UNDONE, "", NULL);
+	return rc;
+}
+
+/*
+ * A failure before commit. The source lets its guest go on first, then speaks. A target that could
+ * not write down that it never will is not done: the source may ask, and has to be answered.
  */
 static int give_up(struct migration *m, int rc, struct err *err)
 {
 	bool peer_knows = rc == -ECONNABORTED || !m->link;
 	struct err undo_err = { ERR_NONE, "" };
-	int undo_rc;
+	bool durable;
+	int undo_rc = 0;
 
 	settle_code(m, rc, err);
-	if (m->side == SIDE_TARGET) {
-		bool durable = plan_note_never(m, NULL) == 0;
-
-		if (!peer_knows)
-			link_send_abort(m->link, m->clock, err);
-		if (durable)
-			doubt_tell(m, OUTCOME_NEVER);
-	}
-	undo_rc = plan_undo(m, m->row, &undo_err);
-	if (m->side == SIDE_SOURCE && !peer_knows)
-		link_send_abort(m->link, m->clock, err);
-	if (undo_rc == 0)
-		(void)note(m, JOURNAL_UNDONE, "", NULL);
-	meet_after_abort(m);
+	durable = m->side == SIDE_SOURCE || renounce(m, peer_knows, err);
+	if (durable || !m->committing)
+		undo_rc = undo_all(m, peer_knows, err, &undo_err);
 	if (undo_rc < 0) {
 		struct err first = *err;
 
 		*err = undo_err;
 		err_prefix(err, rc, "%s; and then", first.message);
+	}
+	if (!durable) {
+		err->code = ERR_IN_DOUBT;
+		err_prefix(err, rc, "that this host never runs the guest cannot be written down");
 	}
 	return rc;
 }
@@ -272,13 +331,10 @@ static int go_forward(struct migration *m, struct err *err)
  */
 static void do_what_is_left(struct migration *m)
 {
-	uint64_t pause_ms = LATER_PAUSE_MS;
-
-	for (unsigned round = 0; m->later != 0 && round < LATER_ROUNDS; round++, pause_ms *= 2) {
+	for (unsigned round = 0; m->later != 0 && round < LATER_ROUNDS; round++) {
 		struct err why = { ERR_NONE, "" };
 
-		migration_publish(m, true); /* what it waits for */
-		clock_sleep_us(m->clock, pause_ms * 1000);
+		wait_for_round(m, round);
 		for (m->row = 0; m->plan->rows[m->row].step; m->row++) {
 			uint64_t bit = UINT64_C(1) << m->row;
 

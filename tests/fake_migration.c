@@ -2,6 +2,7 @@
 #include "fake_migration.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static int enter(struct fake_migration *fake, struct err *err, const char *forma
 	fake->log_count++;
 	if (fake->cancel_at && strcmp(entry, fake->cancel_at) == 0)
 		fake->clock.cancelled = true;
-	if (!fake->fail_at || strcmp(entry, fake->fail_at) != 0)
+	if (!fake->fail_at || fnmatch(fake->fail_at, entry, FNM_EXTMATCH) != 0)
 		return 0;
 	if (fake->fail_times > 0 && --fake->fail_times == 0)
 		fake->fail_at = NULL;

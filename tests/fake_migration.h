@@ -27,7 +27,7 @@ struct fake_migration {
 	char log[FAKE_LOG_MAX][48];
 	size_t log_count;
 
-	const char *fail_at;      /* the log entry at which to fail, half done; NULL: nowhere */
+	const char *fail_at;      /* a pattern of log entries that fail, half done; NULL: none */
 	int fail_rc;
 	const char *cancel_at;    /* the log entry at which the operator cancels; NULL: never */
 	unsigned fail_times;      /* so often, then it works; 0: always */

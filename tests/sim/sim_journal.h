@@ -12,6 +12,7 @@ struct sim_journal {
 	uint8_t *guest;
 	size_t guest_size;
 	bool failed; /* a line could not be written */
+	uint64_t full_until_us; /* nor can any other */
 };
 
 extern const struct journal_ops sim_journal_ops;

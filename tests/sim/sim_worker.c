@@ -109,7 +109,7 @@ static void set_up(struct process *process)
 	m->record = &process->record;
 	m->sink = &process->sink;
 	m->row = 0;
-	m->cancellable = m->released = m->taken = m->found_running = false;
+	m->cancellable = m->released = m->taken = m->committing = m->found_running = false;
 	m->resolved = OUTCOME_UNDECIDED;
 	m->later = 0;
 	description_init(&m->guest);

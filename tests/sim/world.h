@@ -38,6 +38,7 @@
 	X(FAILS_DONE, "fails though done", false) \
 	X(SLOW, "is slow", true) \
 	X(HANGS, "hangs", false) \
+	X(FULL, "fails, as all writing for a while", false) \
 	X(KILLED_BEFORE, "worker killed before", false) \
 	X(KILLED_AFTER, "worker killed after", false) \
 	X(RESET, "host reset", false) \

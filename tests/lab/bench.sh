@@ -24,7 +24,7 @@ xl_migrate() {
 # our_migrate PLAN FROM TO: prints the migration's record.
 our_migrate() { on "$2" xenferry vm-migrate vm=g1 host="$3" live=true plan="$1" --json; }
 
-suspend_in_place() { on "$1" "floor \$(xl domid g1)"; }
+suspend_in_place() { on "$1" "floor \$(xl domid g1) $GUEST"; }
 
 # move CONTENDER FROM TO
 move() {

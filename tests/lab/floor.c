@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * floor DOMID: in a dom0, suspends a guest and resumes it at once, in place. No migration can have
- * a shorter blackout than this: nothing is copied, nothing is reconnected. Prints one line:
+ * floor DOMID ADDRESS: in a dom0, suspends a guest and resumes it at once, in place. No migration
+ * can have a shorter blackout: nothing is copied, nothing is reconnected. Prints one line:
  *
- *   request_to_suspended_ms=121.9 suspended_to_resumed_ms=2.1
+ *   request_to_suspended_ms=121.9 suspended_to_resumed_ms=2.1 suspended_to_answer_ms=40.3
+ *
+ * An answer is one to a ping from this dom0.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,15 +17,10 @@
 #include <xenguest.h>
 #include <xenstore.h>
 
+#include "echo.h"
+
 #define SUSPEND_DEADLINE_MS 30000.0
-
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
+#define ANSWER_DEADLINE_MS 60000.0
 
 static bool is_suspended(xc_interface *xch, uint32_t domid)
 {
@@ -57,13 +54,14 @@ static bool suspend(xc_interface *xch, struct xs_handle *xs, uint32_t domid)
 
 int main(int argc, char **argv)
 {
-	uint32_t domid = argc == 2 ? (uint32_t)atoi(argv[1]) : 0;
+	uint32_t domid = argc == 3 ? (uint32_t)atoi(argv[1]) : 0;
 	xc_interface *xch = xc_interface_open(NULL, NULL, 0);
 	struct xs_handle *xs = xs_open(0);
-	double requested, suspended;
+	int sock = argc == 3 ? echo_open(argv[2]) : -1;
+	double requested, suspended, resumed, answered;
 
-	if (!domid || !xch || !xs) {
-		fprintf(stderr, "usage: floor DOMID, as root in a dom0\n");
+	if (!domid || !xch || !xs || sock < 0) {
+		fprintf(stderr, "usage: floor DOMID ADDRESS, as root in a dom0\n");
 		return 2;
 	}
 	requested = now_ms();
@@ -77,7 +75,10 @@ int main(int argc, char **argv)
 		perror("floor: resume");
 		return 1;
 	}
-	printf("request_to_suspended_ms=%.1f suspended_to_resumed_ms=%.1f\n", suspended - requested,
-	       now_ms() - suspended);
+	resumed = now_ms();
+	answered = echo_answered_after_ms(sock, ANSWER_DEADLINE_MS);
+	printf("request_to_suspended_ms=%.1f suspended_to_resumed_ms=%.1f "
+	       "suspended_to_answer_ms=%.1f\n",
+	       suspended - requested, resumed - suspended, resumed - suspended + answered);
 	return 0;
 }

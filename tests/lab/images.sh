@@ -67,24 +67,22 @@ busybox_tree() {
 	done
 }
 
-# compile SOURCE PROGRAM FLAG…: a tool of the lab, from HERE.
-compile() {
-	local source=$1 program=$2
-	shift 2
-	"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wconversion -Wshadow \
-		"$HERE/$source" -o "$program" "$@"
-}
+# compile PROGRAM SOURCE|FLAG…: a tool of the lab, in HERE.
+compile() (
+	cd "$HERE"
+	"${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wconversion -Wshadow -o "$@"
+)
 
 # build_images BASE FOLDER: guest, dom0, the initramfs between them, and the tools of both sides.
 build_images() {
 	local base=$1 to=$2 kernel=$1/kernel
 	mkdir -p "$to/bin"
-	compile guest/writer.c "$to/bin/writer" -static
-	compile guest/ledger.c "$to/bin/ledger"
-	compile remote.c "$to/bin/remote" -static # static: the dom0's libc is not ours
-	compile ping.c "$to/bin/ping"
-	compile strike.c "$to/bin/strike" -static
-	compile floor.c "$to/bin/floor" -lxenctrl -lxenguest -lxenstore
+	compile "$to/bin/writer" guest/writer.c -static
+	compile "$to/bin/ledger" guest/ledger.c
+	compile "$to/bin/remote" remote.c -static # static: the dom0's libc is not ours
+	compile "$to/bin/ping" ping.c echo.c
+	compile "$to/bin/strike" strike.c echo.c -static
+	compile "$to/bin/floor" floor.c echo.c -lxenctrl -lxenguest -lxenstore
 
 	busybox_tree "$to/guest"
 	install "$HERE/guest/init" "$to/guest/init"

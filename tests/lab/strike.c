@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * strike SECONDS WORD DELAY_MS SIGNAL PROGRAM: in a dom0, waits until a migration that begins from
- * now on writes a line with "WORD" into its journal, and DELAY_MS longer; then sends the signal to
- * all processes of that program. So faults hit programs that know nothing of them.
+ * strike SECONDS WORD DELAY_MS SIGNAL PROGRAM ADDRESS: in a dom0, waits until a migration that
+ * begins from now on writes a line with "WORD" into its journal, and DELAY_MS longer; then sends
+ * the signal to all processes of that program. So faults hit programs that know nothing of them.
  *
- * Prints "ready" when it watches, and "struck N processes" when it has; exits 1 when no such line
- * was written in time, or no such process was there.
+ * Prints "ready" when it watches, "struck N processes" when it has, and "answered_ms=40.3" when the
+ * guest at ADDRESS answers a ping from then on; exits 1 when no such line was written in time, or
+ * no such process was there.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,9 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "echo.h"
+
 #define JOBS "/var/lib/xenferry/jobs"
 #define JOBS_MAX 64
 #define JOURNAL_MAX 65536
+#define ANSWER_DEADLINE_MS 120000.0
 
 struct job {
 	char journal[PATH_MAX];
@@ -36,14 +40,6 @@ struct watch {
 	struct job jobs[JOBS_MAX];
 	size_t count;
 };
-
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
 
 static void pause_ms(long ms)
 {
@@ -162,18 +158,34 @@ static unsigned send_to_all(const char *program, int signal_number)
 	return count;
 }
 
+/* strike_and_listen: returns how many processes it struck. */
+static unsigned strike_and_listen(const char *program, int signal_number, int sock)
+{
+	const struct sched_param as_others = { 0 };
+	unsigned count = send_to_all(program, signal_number);
+
+	/* the guest may need this processor to answer */
+	if (sched_setscheduler(0, SCHED_OTHER, &as_others) < 0)
+		perror("strike: not as all others");
+	printf("struck %u processes\n", count);
+	if (count > 0)
+		printf("answered_ms=%.1f\n", echo_answered_after_ms(sock, ANSWER_DEADLINE_MS));
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	static struct watch watch;
 	/* before whoever wrote the line goes on, where there is one processor */
 	const struct sched_param first = { .sched_priority = 50 };
-	unsigned count;
+	int sock;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: strike SECONDS WORD DELAY_MS SIGNAL PROGRAM\n");
+	if (argc != 7) {
+		fprintf(stderr, "usage: strike SECONDS WORD DELAY_MS SIGNAL PROGRAM ADDRESS\n");
 		return 2;
 	}
-	if (!watch_begin(&watch, argv[2]))
+	sock = echo_open(argv[6]);
+	if (sock < 0 || !watch_begin(&watch, argv[2]))
 		return 1;
 	if (sched_setscheduler(0, SCHED_FIFO, &first) < 0)
 		perror("strike: not before all others");
@@ -184,7 +196,5 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	pause_ms(atol(argv[3]));
-	count = send_to_all(argv[5], atoi(argv[4]));
-	printf("struck %u processes\n", count);
-	return count == 0;
+	return strike_and_listen(argv[5], atoi(argv[4]), sock) == 0;
 }

@@ -23,14 +23,18 @@ no_job() {
 	on "$1" sh -c '! ls /var/lib/xenferry/jobs | grep -q .'
 }
 
+# is_underway HOST: a job there has its plan.
+is_underway() {
+	# shellcheck disable=SC2016 # the host's
+	on "$1" sh -c 'test -e "$(echo /var/lib/xenferry/jobs/*/plan.json)"'
+}
+
 # A plan of the operator's own, on the source's host alone, for a disk that is a file; its worker
 # dies when the devices are closed, and the file is gone when the next one looks.
 own_plan() {
 	local example=$top_srcdir/docs/examples/file-disks.json uuid
 
 	local take='mkdir -p /etc/xenferry/plans; cat >/etc/xenferry/plans/file-disks.json'
-	local lose='until ls /var/lib/xenferry/jobs/*/plan.json; do sleep 0.01; done
-		rm /etc/xenferry/plans/file-disks.json'
 
 	on A sh -c "$take" <"$example"
 	check 'own plan: it is listed' \
@@ -39,8 +43,9 @@ own_plan() {
 	check 'own plan: one that does not exist is refused' exits 7 'no plan .nobodys' \
 		ferry A vm-migrate vm=g1 host=B live=true plan=nobodys
 	strike A 'kill write-release'
-	uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=file-disks async=true)
-	check 'own plan: its file goes' on A sh -c "$lose"
+	uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=file-disks bandwidth-mibps=8 async=true)
+	check 'own plan: it is under way' until_true 20 is_underway A
+	check 'own plan: its file goes' on A rm /etc/xenferry/plans/file-disks.json
 	check 'own plan: its worker dies when the disks are closed' exits 1 . \
 		ferry A migration-wait uuid="$uuid"
 	check 'own plan: it was struck' struck A

@@ -265,7 +265,10 @@ set_up_files() {
 	state = /var/lib/xenferry
 	socket = /run/xenferry/control.sock
 	hosts = /etc/xenferry/hosts.json
+	plans = /etc/xenferry/plans
 	libexec = $build/agent
+	[policy]
+	folder = /etc/xenferry/policies
 	[peer]
 	listen = 0.0.0.0
 	tls = $tls

@@ -108,7 +108,7 @@ in_code() {
 cppcheck_says() {
 	local includes=() folder
 
-	for folder in common handshake devices agent; do
+	for folder in common handshake devices hooks agent; do
 		includes+=(-I "$folder")
 	done
 	# it knows neither the cleanup attribute (memleak) nor statement expressions (the AST)

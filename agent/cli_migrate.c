@@ -59,6 +59,14 @@ static int judge(const struct json_value *record, struct err *err)
 	return err_set(err, own, -ECANCELED, "%s", message ? message : ending->status);
 }
 
+/* The site's programs that it would run: "hook vm-pre-migrate/10firewall at the target". */
+static void print_hooks(const struct json_value *hooks)
+{
+	for (size_t i = 0; i < json_size(hooks); i++)
+		printf("hook %s at the %s\n", json_get_string(json_at(hooks, i), "name"),
+		       json_get_string(json_at(hooks, i), "side"));
+}
+
 /* The answer to a dry run, for people: each reason against it in a line, or how long it takes. */
 static int print_dry_run(const struct json_value *record, const struct json_value *dry_run,
 			 struct err *err)
@@ -79,6 +87,7 @@ static int print_dry_run(const struct json_value *record, const struct json_valu
 	       json_get_double(dry_run, "predicted_downtime_ms", 0),
 	       json_get_boolean(dry_run, "rate_measured", false) ? "the last migration's" :
 								   "an assumed", rate);
+	print_hooks(json_get(dry_run, "hooks"));
 	return 0;
 }
 

@@ -121,6 +121,14 @@ static const struct config_row {
 	  .max = MEMORY_CHANNELS_MAX, .initial = "1",
 	  .summary = "connections that memory goes over; 0: one, or more where the network's "
 		     "delay is long" },
+	{ "hooks", "folder", KIND_PATH, TEXT(hooks_dir), .min = 1,
+	  .initial = XENFERRY_SYSCONFDIR "/xapi.d",
+	  .summary = "folder of the site's own programs that a migration runs, HOOK/PROGRAM each; "
+		     "see xenferry-hooks(7)" },
+	{ "hooks", "timeout-ms", KIND_NUMBER, FIELD(hook_timeout_ms), .min = 1, .max = 60000,
+	  .initial = "30000",
+	  .summary = "how long one of them may take, milliseconds; then it is killed and has "
+		     "failed. All of one hook together have a minute" },
 	{ "arbiter", "kind", KIND_ARBITER, FIELD(arbiter), .initial = "operator",
 	  .summary = "who may say whose the guest is when the other host does not: none, operator "
 		     "(migration-resolve), lease or command; docs/ARBITERS.md tells what each "

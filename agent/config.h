@@ -29,6 +29,8 @@ struct config {
 	char listen[64];                     /* [peer] listen: address for other agents */
 	uint16_t port;                       /* [peer] port */
 	bool tls;                            /* [peer] tls: on, off */
+	char hooks_dir[CONFIG_PATH_MAX];     /* [hooks] folder: <hook>/ *, the site's programs */
+	uint32_t hook_timeout_ms;            /* [hooks] timeout-ms: of one program */
 	char plans_dir[CONFIG_PATH_MAX];     /* [agent] plans: an operator's own plans */
 	char certificate[CONFIG_PATH_MAX];   /* [peer] certificate: this host's */
 	char key[CONFIG_PATH_MAX];           /* [peer] key: its private key */

@@ -2,6 +2,7 @@
 #include "dry_run.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "meet.h"
 #include "steps.h"
@@ -11,6 +12,51 @@
 #define ANSWER_MS 60000
 #define AROUND_MS 1000                  /* devices are plugged, the source is torn down */
 #define ASSUMED_BYTES_PER_S 117000000u  /* 1 Gbit/s, less what its frames take */
+
+/* ---- the hooks ---- */
+
+static void add_hook(struct dry_run *dry_run, enum side side, const char *name)
+{
+	size_t i = dry_run->hook_count;
+
+	if (i == DRY_RUN_HOOKS_MAX)
+		return;
+	dry_run->hooks[i].side = side;
+	snprintf(dry_run->hooks[i].name, sizeof(dry_run->hooks[i].name), "%s", name);
+	dry_run->hook_count++;
+}
+
+struct look {
+	struct migration *migration;
+	enum hook hook;
+};
+
+static void see_hook(void *context, const char *name, const struct err *err)
+{
+	const struct look *look = context;
+	struct dry_run *dry_run = &look->migration->record->dry_run;
+
+	add_hook(dry_run, look->migration->side, name);
+	if (err->code != ERR_NONE && hook_vetoes(look->hook))
+		*reasons_next(&dry_run->reasons) = *err;
+}
+
+void dry_run_look_for_hooks(struct migration *m)
+{
+	static const enum hook hooks[2][3] = {
+		[SIDE_SOURCE] = { HOOK_VM_PRE_MIGRATE, HOOK_VM_PRE_SHUTDOWN, HOOK_VM_POST_DESTROY },
+		[SIDE_TARGET] = { HOOK_VM_PRE_MIGRATE, HOOK_VM_POST_MIGRATE, HOOKS },
+	};
+
+	for (size_t i = 0; i < 3 && hooks[m->side][i] != HOOKS; i++) {
+		struct look look = { m, hooks[m->side][i] };
+		struct err err = { ERR_NONE, "" };
+
+		if (m->hooks->ops->look(m->hooks, look.hook, see_hook, &look, &err) < 0 &&
+		    hook_vetoes(look.hook))
+			*reasons_next(&m->record->dry_run.reasons) = err;
+	}
+}
 
 /* ---- what is said at SP0 ---- */
 
@@ -53,6 +99,18 @@ void dry_run_say_verdict(const struct migration *m, struct tlv_writer *writer)
 		tlv_put_string(writer, REASON_MESSAGE, reasons->list[i].message);
 		tlv_end(writer, mark);
 	}
+	for (size_t i = 0; i < m->record->dry_run.hook_count; i++)
+		tlv_put_string(writer, DRY_RUN_FIELD_HOOK, m->record->dry_run.hooks[i].name);
+}
+
+static int hear_hook(struct dry_run *dry_run, const struct tlv_field *field)
+{
+	char name[sizeof(dry_run->hooks[0].name)];
+	int rc = tlv_get_string(field, name, sizeof(name));
+
+	if (rc == 0)
+		add_hook(dry_run, SIDE_TARGET, name);
+	return rc;
 }
 
 int dry_run_hear_verdict(struct migration *m, const struct tlv_field *field)
@@ -62,6 +120,8 @@ int dry_run_hear_verdict(struct migration *m, const struct tlv_field *field)
 	struct tlv_field inner;
 	int rc;
 
+	if (field->type == DRY_RUN_FIELD_HOOK)
+		return hear_hook(&m->record->dry_run, field);
 	tlv_reader_init(&reader, field->value, field->size);
 	while ((rc = tlv_next(&reader, &inner)) > 0) {
 		if (inner.type == REASON_CODE)
@@ -110,6 +170,7 @@ int dry_run_ask(struct migration *m, int (*connect)(void *context, struct err *e
 	described = source_describe(m, &why);
 	if (described < 0)
 		*reasons_next(&dry_run->reasons) = why;
+	dry_run_look_for_hooks(m);
 	connected = connect(context, &why);
 	if (connected < 0)
 		*reasons_next(&dry_run->reasons) = why;

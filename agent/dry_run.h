@@ -14,6 +14,7 @@
 enum dry_run_field {
 	DRY_RUN_FIELD_ASKED = 15,  /* only the verdict is wanted */
 	DRY_RUN_FIELD_REASON = 16, /* each: a reason against it */
+	DRY_RUN_FIELD_HOOK = 17,   /* each: a program of the target's that it would run */
 };
 
 /*
@@ -30,6 +31,12 @@ int dry_run_ask(struct migration *m, int (*connect)(void *context, struct err *e
  * one. Pure.
  */
 void dry_run_predict(struct dry_run *dry_run, uint64_t memory_bytes, const struct costs *costs);
+
+/*
+ * Names the hooks of this side that it would run, in the record; one that could not be run, and
+ * might have said no, is a reason against it. Reads a few folders.
+ */
+void dry_run_look_for_hooks(struct migration *m);
 
 /* What meet() says and hears of it; -EBADMSG for what has not the form it must have. */
 void dry_run_say_offer(const struct migration *m, struct tlv_writer *writer);

@@ -141,10 +141,10 @@ static int judge_offer(struct migration *m, struct err *err)
 	if (!m->guest.uuid[0])
 		return err_set(err, ERR_FAILED, -EBADMSG, "the offer describes no guest");
 	m->host->ops->examine(m->host, &m->guest, plan_attaches_late(m->plan), &reasons);
-	if (dry_run->asked)
-		dry_run->reasons = reasons; /* they are the answer */
-	else if (reasons.count > 0)
-		return reasons_join(&reasons, err);
+	if (!dry_run->asked)
+		return reasons.count > 0 ? reasons_join(&reasons, err) : 0;
+	dry_run->reasons = reasons; /* they are the answer */
+	dry_run_look_for_hooks(m);
 	return 0;
 }
 
@@ -160,7 +160,7 @@ static int say_verdict(struct migration *m, struct tlv_writer *writer, struct er
 static int hear_verdict(struct migration *m, const struct tlv_field *field, struct err *err)
 {
 	(void)err;
-	if (field->type == DRY_RUN_FIELD_REASON)
+	if (field->type == DRY_RUN_FIELD_REASON || field->type == DRY_RUN_FIELD_HOOK)
 		return dry_run_hear_verdict(m, field);
 	if (field->type != FIELD_HOST)
 		return memory_hear_answer(m, field);

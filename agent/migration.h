@@ -12,6 +12,7 @@
 #include "arbiter.h"
 #include "clock.h"
 #include "description.h"
+#include "hook.h"
 #include "host.h"
 #include "journal.h"
 #include "link.h"
@@ -74,6 +75,7 @@ struct migration {
 	struct link *link;          /* NULL after commit: the peer is gone, go on alone */
 	struct peer *peer;
 	struct arbiter *arbiter;    /* NULL: in doubt the peer alone can say */
+	struct hooks *hooks;
 	struct journal *journal;
 	struct record *record;
 	struct record_sink *sink;

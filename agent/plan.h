@@ -61,6 +61,9 @@ enum step_trait {
 	STEP_RUNS_SCRIPTS = 1u << 20,
 	STEP_FILES = 1u << 21,         /* of the plans of files alone */
 	STEP_PUBLISHES = 1u << 22,     /* after it the guest is in its file, for others too */
+	STEP_ASKS_HOOKS = 1u << 23,    /* the site's own programs, which may say no */
+	STEP_TELLS_MOVED = 1u << 24,   /* tells them that the guest runs at the target */
+	STEP_TELLS_GONE = 1u << 25,    /* tells them that it is gone from the source */
 };
 
 #define STEP_CLOSES (STEP_CLOSES_DISKS | STEP_CLOSES_VIFS)

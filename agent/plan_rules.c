@@ -109,9 +109,12 @@ static bool copy_in_order(const struct plan *plan)
 
 static bool target_creates_first(const struct plan *plan)
 {
-	for (size_t row = 0; row < at(plan, STEP_CREATES); row++)
-		if (plan->rows[row].step->run[SIDE_TARGET])
+	for (size_t row = 0; row < at(plan, STEP_CREATES); row++) {
+		const struct step *step = plan->rows[row].step;
+
+		if (step->run[SIDE_TARGET] && !(step->traits & STEP_ASKS_HOOKS))
 			return false;
+	}
 	return true;
 }
 
@@ -224,6 +227,21 @@ static bool blackout_is_bare(const struct plan *plan)
 	return true;
 }
 
+/* ---- hooks ---- */
+
+/* A target that is asked after SP1 may be asked while the guest stands still already. */
+static bool asked_before_the_copy(const struct plan *plan)
+{
+	return all_before(plan, STEP_ASKS_HOOKS, plan_row_at(plan, SYNC_SP1) + 1);
+}
+
+static bool told_when_it_is_so(const struct plan *plan)
+{
+	return all_after(plan, STEP_TELLS_MOVED, plan_row_at(plan, SYNC_SP4)) &&
+	       all_before(plan, STEP_TELLS_MOVED, at(plan, STEP_DESTROYS)) &&
+	       all_after(plan, STEP_TELLS_GONE, at(plan, STEP_DESTROYS));
+}
+
 static const struct {
 	rule_fn *holds;
 	const char *sentence;
@@ -235,7 +253,7 @@ static const struct {
 	{ whole, "a plan describes, creates, watches, copies, suspends, finishes the copy, drains, writes its release, introduces, unpauses, settles and tears down" },
 	{ each_kind_plugged_once, "the target plugs the disks by one step, and the VIFs by one" },
 	{ copy_in_order, "the guest is described for SP0, created by SP1, then copied, suspended, finished and introduced, in this order, by SP2" },
-	{ target_creates_first, "the target does nothing for a guest before its domain is created" },
+	{ target_creates_first, "the target does nothing for a guest before its domain is created, but ask hooks" },
 	{ release_is_written, "the source writes its release down between suspend and SP3" },
 	{ unpause_after_commit, "the target never unpauses before the commit record is durable (SP3)" },
 	{ running_when_said, "the guest is unpaused by SP4, which says that it runs" },
@@ -247,6 +265,8 @@ static const struct {
 	{ devices_have_undo, "a step that plugs or closes devices before SP3 is one that can be taken back" },
 	{ blackout_is_bare, "between the copy and the unpause no script runs, unless the plan attaches that device late" },
 	{ holds_what_it_lets_go, "disks are held back where they were plugged before the copy, and let go again" },
+	{ asked_before_the_copy, "hooks that may say no are asked by SP1, never in the blackout" },
+	{ told_when_it_is_so, "hooks are told of the guest's move after SP4, of the source's end when it is torn down" },
 	{ after_unpause, "what needs the running guest comes after its unpause" },
 };
 

@@ -200,6 +200,15 @@ static void write_dry_run(const struct dry_run *dry_run, struct json_writer *wri
 		json_object_end(writer);
 	}
 	json_array_end(writer);
+	json_key(writer, "hooks");
+	json_array_begin(writer);
+	for (size_t i = 0; i < dry_run->hook_count; i++) {
+		json_object_begin(writer);
+		json_put_string(writer, "side", side_name(dry_run->hooks[i].side));
+		json_put_string(writer, "name", dry_run->hooks[i].name);
+		json_object_end(writer);
+	}
+	json_array_end(writer);
 	json_put_double(writer, "predicted_total_ms", dry_run->total_ms);
 	json_put_double(writer, "predicted_downtime_ms", dry_run->downtime_ms);
 	json_put_integer(writer, "send_bytes_per_s", (int64_t)dry_run->send_bytes_per_s);

@@ -65,9 +65,16 @@ struct pass_stamp {
 	uint64_t dirty_bytes; /* what the pass began with; 0: not known */
 };
 
+#define DRY_RUN_HOOKS_MAX 16 /* that are named */
+
 /* What a migration that was only asked about came to. */
 struct dry_run {
 	bool asked;
+	struct {
+		enum side side;
+		char name[80];     /* "vm-pre-migrate/10firewall" */
+	} hooks[DRY_RUN_HOOKS_MAX]; /* the site's programs that it would run */
+	size_t hook_count;
 	struct reasons reasons;    /* against it; none: it could go */
 	double total_ms, downtime_ms; /* predicted, for a guest that writes nothing meanwhile */
 	uint64_t send_bytes_per_s; /* by which that was reckoned */

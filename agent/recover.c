@@ -126,7 +126,7 @@ static int go_on(struct migration *m, const struct journal_state *state, struct 
 		return gone(m, err);
 	if (m->guest.domid == 0 && m->side == SIDE_SOURCE &&
 	    plan_row_with(m->plan, STEP_PUBLISHES) == plan_count(m->plan)) /* torn down */
-		first = plan_count(m->plan);
+		first = plan_row_with(m->plan, STEP_DESTROYS) + 1;
 	m->taken = true;
 	m->record->sync_point = SYNC_SP3;
 	return plan_run(m, first, err);

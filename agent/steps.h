@@ -34,6 +34,12 @@ step_fn target_announce;
 step_fn target_await_network;
 step_fn target_settle;
 
+/* steps_hooks.c: the site's own programs are asked, and told */
+step_fn source_ask_hooks, target_ask_hooks, target_tell_hooks_undone;
+step_fn source_tell_hooks_moved, target_tell_hooks_moved;
+step_fn source_tell_hooks_gone;
+step_fn source_ask_hooks_suspend, target_ask_hooks_resume, tell_hooks_resumed;
+
 /* steps_file.c: into a file, or out of one, with the migration's own steps between them */
 step_fn source_open_file, source_drop_file;
 step_fn source_finish_file, source_publish_file;

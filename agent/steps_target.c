@@ -11,7 +11,7 @@
 #include "memory.h"
 #include "migration.h"
 
-#define OPEN_MEMORY_MS 40000   /* until the source opens the memory connection */
+#define OPEN_MEMORY_MS 100000  /* until the source has asked its hooks and opens the connection */
 /* Looks are rare, to leave the CPU to the guest: after 10 ms, 30 ms more, then every 100 ms. */
 #define LOOK_FIRST_US 10000
 #define LOOK_AGAIN_MAX_US 100000

@@ -32,6 +32,14 @@
 #define OFFER_MS 40000 /* target: until the source has measured the clock and described its guest */
 #define REQUEST_MAX 65536
 
+/* What a hook says that does not fail is for the log alone. */
+static void note_hook(void *context, const char *sentence)
+{
+	const struct work *work = context;
+
+	log_info("job %s: %s", work->record.uuid, sentence);
+}
+
 static int open_arbiter(struct work *work, struct err *err)
 {
 	const struct arbiter_setup setup = { work->config, &clock_system, &work->job,
@@ -62,6 +70,9 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	work->migration.clock = &clock_system;
 	work->migration.record = &work->record;
 	work->migration.sink = &work->channel.sink;
+	hook_folder_init(&work->hooks, &clock_system, config->hooks_dir, config->hook_timeout_ms,
+			 note_hook, work);
+	work->migration.hooks = &work->hooks.hooks;
 	work->migration.settings.drain_ms = config->drain_ms;
 	work->migration.settings.memory.compress = config->compress;
 	work->migration.settings.memory.channels = config->channels;

@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "config.h"
+#include "hook_folder.h"
 #include "job.h"
 #include "migration.h"
 #include "peer.h"
@@ -21,6 +22,7 @@ struct work {
 	struct channel channel;
 	struct plan plan; /* what migration.plan points to */
 	struct record record;
+	struct hook_folder hooks;
 	struct orders_folder orders; /* source */
 	struct tracking_lock tracking; /* source */
 	struct migration migration;

@@ -271,6 +271,30 @@ static const struct host_ops host_ops = {
 	.close = host_close,
 };
 
+/* ---- the site's programs ---- */
+
+static int hooks_run(struct hooks *hooks, const struct hook_call *call, uint64_t deadline_us,
+		     bool cancellable, struct err *err)
+{
+	(void)deadline_us;
+	(void)cancellable;
+	return enter(CONTAINER(hooks, hooks), err, "hook %s %s%s", hook_name(call->hook),
+		     call->reason, call->domid ? " of a domain" : "");
+}
+
+static int hooks_look(struct hooks *hooks, enum hook hook, hook_seen_fn *seen, void *context,
+		      struct err *err)
+{
+	const struct err fine = { ERR_NONE, "" };
+	int rc = enter(CONTAINER(hooks, hooks), err, "look for %s", hook_name(hook));
+
+	if (rc == 0)
+		seen(context, "vm-pre-migrate/10a", &fine);
+	return rc;
+}
+
+static const struct hooks_ops hooks_ops = { hooks_run, hooks_look };
+
 /* ---- the link: a peer that does its part ---- */
 
 static int link_send(struct link *link, enum wire_type type, uint16_t point, const void *payload,
@@ -430,8 +454,10 @@ void fake_migration_init(struct fake_migration *fake, enum side side, const char
 	struct migration *m = &fake->migration;
 
 	*fake = (struct fake_migration){
-		.host = { &host_ops },       .link = { &link_ops }, .peer = { &peer_ops },
-		.journal = { &journal_ops }, .sink = { &sink_ops }, .fail_rc = -EIO,
+		.host = { &host_ops },   .hooks = { &hooks_ops },
+		.link = { &link_ops },   .peer = { &peer_ops },
+		.journal = { &journal_ops }, .sink = { &sink_ops },
+		.fail_rc = -EIO,
 	};
 	fake_clock_init(&fake->clock);
 	description_init(&m->guest);
@@ -441,6 +467,7 @@ void fake_migration_init(struct fake_migration *fake, enum side side, const char
 						   .drain_ms = 1000, .host_name = "A" };
 	m->clock = &fake->clock.clock;
 	m->host = &fake->host;
+	m->hooks = &fake->hooks;
 	m->link = &fake->link;
 	m->peer = &fake->peer;
 	m->journal = &fake->journal;

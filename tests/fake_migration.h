@@ -19,6 +19,7 @@ struct fake_migration {
 	struct record record;
 	struct fake_clock clock;
 	struct host host;
+	struct hooks hooks;
 	struct link link;
 	struct peer peer;
 	struct journal journal;

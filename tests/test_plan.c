@@ -102,7 +102,12 @@ static void a_plan_with_a_step_out_of_place_is_refused_with_its_rule(void **stat
 		{ "xenserver-6.2", "plug-vbds-in-turn", "forget-macs", "plugged after SP3" },
 		{ "xenserver-6.2", "plug-vifs-in-turn", "settle-guest", "before it is unpaused" },
 		{ "xenserver-6.2", "plug-vifs-in-turn", "watch-disks", "can be taken back" },
-		{ "xenserver-6.2", "tear-down-source", "unpause-guest", "SP0, SP1" },
+		{ "xenserver-6.2", "tear-down-source", "unpause-guest", "nothing before SP4" },
+		{ "handover", "ask-hooks", "copy-memory", "are asked by SP1" },
+		{ "handover", "ask-hooks", "drain-disks", "are asked by SP1" },
+		{ "handover", "tell-hooks-moved", "drain-disks", "hooks are told of" },
+		{ "handover", "tell-hooks-moved", "release-disks", "hooks are told of" },
+		{ "handover", "tell-hooks-moved", "tell-hooks-gone", "hooks are told of" },
 		{ "xenopsd", "close-disks", "drain-disks", "closes disks that are drained" },
 		{ "xenopsd", "close-disks", "unpause-guest", "by SP3" },
 		{ "xenserver-5.5", "unplug-vifs", "suspend-guest", "VIFs of a suspended guest" },
@@ -211,9 +216,19 @@ static void a_step_stands_in_a_plan_once(void **state)
 	size_t row = plan_row_with(&plan, STEP_DESTROYS);
 
 	(void)state;
-	plan.rows[row + 1] = plan.rows[row];
-	plan.rows[row] = (struct plan_row){ plan_step("settle-guest"), SYNC_NONE };
+	plan.rows[row - 1] = (struct plan_row){ plan_step("settle-guest"), SYNC_NONE };
 	assert_breaks(&plan, "stands in a plan once");
+}
+
+static void nobody_is_told_that_the_guest_is_gone_while_it_is_there(void **state)
+{
+	struct plan plan = *plan_find("handover");
+	size_t row = plan_row_with(&plan, STEP_DESTROYS);
+
+	(void)state;
+	plan.rows[row].step = plan_step("tell-hooks-gone");
+	plan.rows[row + 1].step = plan_step("tear-down-source");
+	assert_breaks(&plan, "the source's end when it is torn down");
 }
 
 static void what_a_failure_costs_follows_from_what_was_closed(void **state)
@@ -262,6 +277,7 @@ int main(void)
 		cmocka_unit_test(the_target_waits_for_its_domain),
 		cmocka_unit_test(nothing_comes_after_the_last_point),
 		cmocka_unit_test(a_step_stands_in_a_plan_once),
+		cmocka_unit_test(nobody_is_told_that_the_guest_is_gone_while_it_is_there),
 		cmocka_unit_test(what_a_failure_costs_follows_from_what_was_closed),
 		cmocka_unit_test(who_is_lost_at_sp3_or_sp4_costs_a_doubt),
 		cmocka_unit_test(

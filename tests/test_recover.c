@@ -46,7 +46,7 @@ static int recover(struct fake_migration *fake, const struct journal_state *stat
 
 static void a_source_that_died_before_release_lets_its_guest_go_on(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 6 };
+	struct journal_state journal = { .begun = true, .row = 7 };
 	struct fake_migration fake;
 	struct err err;
 
@@ -62,7 +62,7 @@ static void a_source_that_died_before_release_lets_its_guest_go_on(void **state)
 
 static void a_source_that_died_after_release_asks_first(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 8, .released = true };
+	struct journal_state journal = { .begun = true, .row = 9, .released = true };
 	struct fake_migration fake;
 	struct err err;
 
@@ -78,7 +78,7 @@ static void a_source_that_died_after_release_asks_first(void **state)
 
 static void a_source_that_was_torn_down_already_is_done(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 15, .released = true };
+	struct journal_state journal = { .begun = true, .row = 16, .released = true };
 	struct fake_migration fake;
 	struct err err;
 
@@ -88,13 +88,15 @@ static void a_source_that_was_torn_down_already_is_done(void **state)
 	fake.outcomes[0] = OUTCOME_TAKEN;
 	assert_int_equal(recover(&fake, &journal, &err), 0);
 	assert_int_equal(fake_count(&fake, "leave_bridges"), 0);
+	assert_int_equal(fake_count(&fake, "hook vm-pre-shutdown suspend"), 0);
+	assert_int_equal(fake_count(&fake, "hook vm-post-destroy suspend"), 1);
 	assert_int_equal(fake_count(&fake, "journal done"), 1);
 	fake_migration_fini(&fake);
 }
 
 static void a_target_that_died_before_the_commit_never_runs_the_guest(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 9 };
+	struct journal_state journal = { .begun = true, .row = 10 };
 	struct fake_migration fake;
 	struct err err;
 
@@ -108,7 +110,7 @@ static void a_target_that_died_before_the_commit_never_runs_the_guest(void **sta
 
 static void a_target_that_died_after_the_commit_goes_on(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 10, .taken = true };
+	struct journal_state journal = { .begun = true, .row = 11, .taken = true };
 	struct fake_migration fake;
 	struct err err;
 
@@ -123,7 +125,7 @@ static void a_target_that_died_after_the_commit_goes_on(void **state)
 /* The doubt was answered at the source while this host was away. */
 static void a_target_whose_guest_was_resolved_elsewhere_gives_its_copy_up(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 14, .taken = true };
+	struct journal_state journal = { .begun = true, .row = 15, .taken = true };
 	struct fake_migration fake;
 	struct err err;
 
@@ -141,8 +143,8 @@ static void a_target_whose_guest_was_resolved_elsewhere_gives_its_copy_up(void *
 
 static void who_died_after_an_arbiters_word_follows_it_and_asks_nobody(void **state)
 {
-	struct journal_state kept = { .begun = true, .row = 8, .released = true, .never = true };
-	struct journal_state gone = { .begun = true, .row = 8, .released = true, .taken = true };
+	struct journal_state kept = { .begun = true, .row = 9, .released = true, .never = true };
+	struct journal_state gone = { .begun = true, .row = 9, .released = true, .taken = true };
 	struct fake_migration fake;
 	struct err err;
 
@@ -164,8 +166,8 @@ static void who_died_after_an_arbiters_word_follows_it_and_asks_nobody(void **st
 static void a_guest_that_is_gone_is_said_to_be_lost_and_left_alone(void **state)
 {
 	static const struct journal_state journals[] = {
-		[SIDE_SOURCE] = { .begun = true, .row = 6 },
-		[SIDE_TARGET] = { .begun = true, .row = 10, .taken = true },
+		[SIDE_SOURCE] = { .begun = true, .row = 7 },
+		[SIDE_TARGET] = { .begun = true, .row = 11, .taken = true },
 	};
 
 	(void)state;
@@ -186,7 +188,7 @@ static void a_guest_that_is_gone_is_said_to_be_lost_and_left_alone(void **state)
 
 static void a_host_that_cannot_be_looked_at_leaves_a_doubt(void **state)
 {
-	struct journal_state journal = { .begun = true, .row = 6 };
+	struct journal_state journal = { .begun = true, .row = 7 };
 	struct fake_migration fake;
 	struct err err;
 
@@ -201,8 +203,8 @@ static void a_host_that_cannot_be_looked_at_leaves_a_doubt(void **state)
 
 static void what_was_settled_is_left_alone(void **state)
 {
-	struct journal_state done = { .begun = true, .row = 15, .done = true };
-	struct journal_state undone = { .begun = true, .row = 6, .undone = true };
+	struct journal_state done = { .begun = true, .row = 16, .done = true };
+	struct journal_state undone = { .begun = true, .row = 7, .undone = true };
 	struct fake_migration fake;
 	struct err err;
 

@@ -32,6 +32,7 @@ static const struct {
 	{ SIDE_SOURCE, "close 2", "replug 2" },
 	{ SIDE_SOURCE, "journal released", "journal taken-back" },
 	{ SIDE_TARGET, "create", "destroy" },
+	{ SIDE_TARGET, "hook vm-pre-migrate destination", "hook vm-post-destroy destination" },
 	{ SIDE_TARGET, "plug 3", "unplug" },
 	{ SIDE_TARGET, "plug 2", "unplug" },
 	{ SIDE_TARGET, "restore_begin", "stream_stop" },
@@ -283,6 +284,8 @@ static void a_dry_run_ends_with_the_verdict(void **state)
 	assert_int_equal(dry_run_ask(&fake.migration, reach, NULL, &err), 0);
 	assert_int_equal(fake_count(&fake, "say SP0"), 1);
 	assert_int_equal(fake_count(&fake, "watch_disks"), 0);
+	assert_int_equal(fake.record.dry_run.hook_count, 3); /* each folder has one */
+	assert_string_equal(fake.record.dry_run.hooks[0].name, "vm-pre-migrate/10a");
 	assert_true(fake.record.dry_run.total_ms > fake.record.dry_run.downtime_ms);
 	fake_migration_fini(&fake);
 }

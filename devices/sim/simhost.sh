@@ -275,6 +275,9 @@ set_up_files() {
 	certificate = /run/sim/tls/$name/host.crt
 	key = /run/sim/tls/$name/host.key
 	ca = /run/sim/tls/$name/ca.crt
+	[hooks]
+	folder = /run/sim/$name/xapi.d
+	timeout-ms = 2000
 	CONF
 }
 

@@ -81,6 +81,11 @@ void invariants_hold_at_exit(struct process *process)
 
 /* ---- at the end of all ---- */
 
+static bool plan_has(const struct world *world, unsigned traits)
+{
+	return world->plan->rows[plan_row_with(world->plan, traits)].step;
+}
+
 static void nothing_is_left(struct world *world, enum side side)
 {
 	const struct sim_host *host = &world->hosts[side];
@@ -89,6 +94,8 @@ static void nothing_is_left(struct world *world, enum side side)
 		world_violation(world, "a domain is left at the %s", side_name(side));
 	if (host->vbd_plugged || host->vif_plugged || host->on_bridge)
 		world_violation(world, "a device is left at the %s", side_name(side));
+	if (host->port_open && (side == SIDE_TARGET || plan_has(world, STEP_TELLS_GONE)))
+		world_violation(world, "what a hook opened is left at the %s", side_name(side));
 	if (host->claim)
 		world_violation(world, "a claim on memory is left at the %s", side_name(side));
 }
@@ -100,6 +107,9 @@ static void guest_has_all(struct world *world, enum side side)
 	if (!host->vbd_plugged || !host->vif_plugged || !host->on_bridge || !host->introduced ||
 	    !host->named || host->claim || host->vbd_held)
 		world_violation(world, "the guest at the %s lacks something", side_name(side));
+	if (side == SIDE_TARGET && !host->port_open &&
+	    plan_has(world, STEP_ASKS_HOOKS))
+		world_violation(world, "the guest has moved, and its hooks were not run before");
 }
 
 static bool runs_at(const struct world *world, enum side side)

@@ -45,6 +45,7 @@ struct sim_host {
 	bool vbd_closed, vif_closed; /* source: the backends have let go, the frontends rest */
 	uint32_t cap_percent;  /* source: that the guest goes on with; 0: its own */
 	bool on_bridge;
+	bool port_open;        /* by a hook, for the guest */
 	uint64_t drained_us;   /* from when on no request is outstanding */
 	uint64_t down_until_us; /* it was reset, and comes up again */
 

@@ -83,6 +83,7 @@ static void set_up(struct process *process)
 	process->clock.ops = &clock_ops;
 	process->link.ops = &sim_link_ops;
 	process->peer.ops = source ? &sim_source_peer_ops : &sim_target_peer_ops;
+	process->hooks.ops = &sim_hooks_ops;
 	process->arbiter.ops = &sim_arbiter_ops;
 	process->journal.ops = &sim_journal_ops;
 	process->sink.ops = &sink_ops;
@@ -105,6 +106,7 @@ static void set_up(struct process *process)
 	m->link = process->recovering ? NULL : &process->link;
 	m->peer = &process->peer;
 	m->arbiter = process->world->no_arbiter ? NULL : &process->arbiter;
+	m->hooks = &process->hooks;
 	m->journal = &process->journal;
 	m->record = &process->record;
 	m->sink = &process->sink;

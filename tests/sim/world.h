@@ -20,6 +20,7 @@
 #include "coroutine.h"
 #include "migration.h"
 #include "sim_arbiter.h"
+#include "sim_hooks.h"
 #include "sim_host.h"
 #include "sim_journal.h"
 #include "sim_link.h"
@@ -92,6 +93,7 @@ struct process {
 	struct link link;
 	struct peer peer;
 	struct arbiter arbiter;
+	struct hooks hooks;
 	struct journal journal;
 	struct record_sink sink;
 	int rc;

@@ -193,7 +193,7 @@ int plan_undo(struct migration *m, size_t last, struct err *err)
 static void wait_for_round(struct migration *m, unsigned round)
 {
 	migration_publish(m, true); /* what it waits for */
-	clock_sleep_us(m->clock, (LATER_PAUSE_MS << round) * UINT64_C(1000));
+	clock_sleep_us(m->clock, ((uint64_t)LATER_PAUSE_MS << round) * 1000);
 }
 
 /*

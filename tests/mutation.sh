@@ -35,13 +35,23 @@ link_with() {
 
 # ---- the tests: what each needs, and the command that fails when it finds the mutant
 
+# What the worker is made of beside its main.
+other_objects() {
+	# shellcheck disable=SC2016 # make's, not the shell's
+	make -s --no-print-directory -C "$build/agent" objects \
+		--eval 'objects: ; @echo $(xenferry_worker_OBJECTS:%=$(CURDIR)/%)' |
+		tr ' ' '\n' | grep -v '/worker\.o$'
+}
+
 # The worker's own main has no unit test: workers that die on simulated hosts.
 prepare_hosts() {
+	local others
+
+	mapfile -t others < <(other_objects)
 	mkdir -p "$1/b/devices" "$1/b/tests" && cp -rL "$build/agent" "$1/b/" &&
 		cp -rL "$build/devices/sim" "$build/devices/xenferry-stream" "$1/b/devices/" &&
 		cp -rL "$build/tests/.libs" "$1/b/tests/" &&
-		link_with "$1/mutant.o" "$1/b/agent/xenferry-worker" "$build/agent/look.o" \
-			"$build/agent/recover_job.o" &&
+		link_with "$1/mutant.o" "$1/b/agent/xenferry-worker" "${others[@]}" &&
 		echo "env top_builddir=$1/b $top/tests/sim_crashes.sh copy-memory"
 }
 
@@ -90,7 +100,7 @@ sound() {
 	return 1
 }
 
-export -f try say compile link_with prepare prepare_hosts prepare_simulate
+export -f try say compile link_with other_objects prepare prepare_hosts prepare_simulate
 export top build place quick_tests
 sound || exit 1
 perl "$top/tests/mutation.pl" "$top/agent" "$place" >"$place/numbers" || exit 1

@@ -183,7 +183,7 @@ int recover_run(struct migration *m, const struct journal_state *state, const vo
 	if (rc < 0)
 		return unsettled(rc, err);
 	if (m->file.path[0]) /* nobody else can have it */
-		return state->taken ? go_on(m, state, err) : undo(m, state, err);
+		return state->taken && !state->never ? go_on(m, state, err) : undo(m, state, err);
 	return m->side == SIDE_TARGET ? settle_target(m, state, err) : settle_source(m, state, err);
 }
 

@@ -18,7 +18,7 @@
 #define TRIES 3                    /* of what has to be done: an undo, a step after commit */
 #define TRY_AGAIN_US 1000000
 #define LATER_ROUNDS 5             /* of what could not be done, or undone, at the end */
-#define LATER_PAUSE_MS 10000       /* before the first; twice as long before each other */
+#define LATER_PAUSE_MS UINT64_C(10000) /* before the first; twice as long before each other */
 #define UNDO_MS 60000              /* at least, for one undo */
 
 static int note(struct migration *m, enum journal_event event, const char *text, struct err *err)
@@ -228,6 +228,12 @@ static void settle_code(const struct migration *m, int rc, struct err *err)
 		err->code = ERR_FAILED;
 }
 
+/* Whose journal says where the guest is from the commit on. */
+static bool decides(const struct migration *m)
+{
+	return m->side == SIDE_TARGET || m->file.path[0];
+}
+
 /*
  * The target gives its copy up, and says so: the source may be waiting with a suspended guest.
  * False when that cannot be made durable. What stands in the journal may then say that it took the
@@ -277,7 +283,7 @@ static int give_up(struct migration *m, int rc, struct err *err)
 	int undo_rc = 0;
 
 	settle_code(m, rc, err);
-	durable = m->side == SIDE_SOURCE || renounce(m, peer_knows, err);
+	durable = !decides(m) || renounce(m, peer_knows, err);
 	if (durable || !m->committing)
 		undo_rc = undo_all(m, peer_knows, err, &undo_err);
 	if (undo_rc < 0) {
@@ -288,7 +294,7 @@ static int give_up(struct migration *m, int rc, struct err *err)
 	}
 	if (!durable) {
 		err->code = ERR_IN_DOUBT;
-		err_prefix(err, rc, "that this host never runs the guest cannot be written down");
+		err_prefix(err, rc, "that the guest was not taken cannot be written down");
 	}
 	return rc;
 }

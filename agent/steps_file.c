@@ -70,9 +70,11 @@ int target_read_file(struct migration *m, struct err *err)
  */
 int commit_guest(struct migration *m, struct err *err)
 {
-	int rc = m->journal->ops->append(
-		m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
+	int rc;
 
+	m->committing = true;
+	rc = m->journal->ops->append(m->journal,
+				     &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
 	m->taken = rc == 0;
 	return rc;
 }

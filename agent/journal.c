@@ -158,10 +158,24 @@ void journal_note(struct journal_state *state, const struct journal_entry *entry
 	}
 }
 
-static void note_blackout(struct journal_state *state, enum journal_event event, double at_s)
+double journal_time_after(const struct journal_state *state, size_t row)
 {
-	if (event == JOURNAL_STEP_BLACKOUT && state->blackout_s == 0)
+	double first_s = 0;
+
+	for (size_t at = row + 1; at < JOURNAL_ROWS; at++)
+		if (state->rows_s[at] > 0 && (first_s == 0 || state->rows_s[at] < first_s))
+			first_s = state->rows_s[at];
+	return first_s;
+}
+
+static void note_time(struct journal_state *state, const struct journal_entry *entry, double at_s)
+{
+	bool blackout = entry->event == JOURNAL_STEP_BLACKOUT;
+
+	if (blackout && state->blackout_s == 0)
 		state->blackout_s = at_s;
+	if ((blackout || entry->event == JOURNAL_STEP) && entry->row < JOURNAL_ROWS)
+		state->rows_s[entry->row] = at_s;
 }
 
 static void note_line(struct journal_state *state, const char *text, size_t size)
@@ -174,7 +188,7 @@ static void note_line(struct journal_state *state, const char *text, size_t size
 	for (entry.event = 0; word && entry.event < JOURNAL_EVENTS; entry.event++)
 		if (strcmp(word, events[entry.event].word) == 0) {
 			journal_note(state, &entry);
-			note_blackout(state, entry.event, json_get_double(line, "time", 0));
+			note_time(state, &entry, json_get_double(line, "time", 0));
 		}
 }
 

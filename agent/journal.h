@@ -72,16 +72,21 @@ struct journal {
 int journal_open(const char *folder, const struct clock *clock, struct journal **journal,
 		 struct err *err);
 
+#define JOURNAL_ROWS 64 /* whose times are kept; more than a plan has */
+
 /* What a journal amounts to, for recovery and for those who ask. */
 struct journal_state {
 	bool begun, released, taken, never, undone, done;
 	uint32_t row;    /* the last that was started */
 	double blackout_s; /* since 1970, when the first row in the blackout started; 0: none */
+	double rows_s[JOURNAL_ROWS]; /* the same of each row, whenever it started last */
 	char plan[128]; /* as the BEGIN line's text */
 };
 
 /* What one more line changes. */
 void journal_note(struct journal_state *state, const struct journal_entry *entry);
+/* When the first row behind `row` was started, since 1970; 0: none was. */
+double journal_time_after(const struct journal_state *state, size_t row);
 /* Reads `<folder>/journal`; -ENOENT when there is none. */
 int journal_read(const char *folder, struct journal_state *state, struct err *err);
 /* The description that keep_guest() kept; -ENOENT when there is none. Free *bytes. */

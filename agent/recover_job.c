@@ -37,6 +37,22 @@ static int read_plan(struct work *work, const struct journal_state *state, struc
 	return 0;
 }
 
+/* Who moves whom, from the request: the job's record may not have been written yet. */
+static void name_all(struct work *work, const struct json_value *request)
+{
+	bool leaves = work->note.side == SIDE_SOURCE;
+	const char *here = work->migration.settings.host_name;
+	const char *guest = json_get_string(request, "vm");
+	const char *there = json_get_string(request, "host");
+	struct record *record = &work->record;
+
+	there = there ? there : json_get_string(request, "from"); /* no more is known of it */
+	there = there ? there : "";
+	snprintf(record->source, sizeof(record->source), "%s", leaves ? here : there);
+	snprintf(record->target, sizeof(record->target), "%s", leaves ? there : here);
+	snprintf(record->guest_name, sizeof(record->guest_name), "%s", guest ? guest : "");
+}
+
 static int prepare(struct work *work, struct journal_state *state, struct err *err)
 {
 	CLEANUP_JSON_VALUE struct json_value *request = worker_request(work, err);
@@ -51,6 +67,7 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 		return rc;
 	m->side = work->note.side;
 	work->record.side = m->side;
+	name_all(work, request);
 	rc = read_plan(work, state, err);
 	if (rc < 0)
 		return rc;
@@ -62,21 +79,33 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 	return worker_open_host(work, err);
 }
 
-/* What people were told goes on from where it was; since when the guest stands still, as well. */
+/* A time of the journal's on this process's clock; 0: none, or it was before that began. */
+static uint64_t on_this_clock(double at_s)
+{
+	uint64_t now_us = clock_now_us(&clock_system);
+	double ago_us = (clock_wall_s(&clock_system) - at_s) * 1e6;
+
+	return at_s > 0 && ago_us > 0 && ago_us < (double)now_us ? now_us - (uint64_t)ago_us : 0;
+}
+
+/*
+ * What people were told goes on from where it was. From when to when the guest stood still the
+ * record may not say, for nobody writes it meanwhile: the journal's rows do.
+ */
 static void restore_record(struct work *work, const struct journal_state *state)
 {
 	CLEANUP_JSON_VALUE struct json_value *last = NULL;
-	uint64_t now_us = clock_now_us(&clock_system);
-	double wall_s = clock_wall_s(&clock_system), ago_s = wall_s - state->blackout_s;
+	size_t unpaused = plan_row_with(&work->plan, STEP_UNPAUSES);
 	struct record *record = &work->record;
 	char path[JOB_FOLDER_MAX + 16];
 
 	snprintf(path, sizeof(path), "%s/record.json", work->job.folder);
 	last = json_parse_file(path, RECORD_FILE_MAX, NULL);
-	record_read(last, now_us, wall_s, record);
-	if (record->suspended_us == 0 && state->blackout_s > 0 && ago_s > 0 &&
-	    ago_s * 1e6 < (double)now_us)
-		record->suspended_us = now_us - (uint64_t)(ago_s * 1e6);
+	record_read(last, clock_now_us(&clock_system), clock_wall_s(&clock_system), record);
+	if (record->suspended_us == 0)
+		record->suspended_us = on_this_clock(state->blackout_s);
+	if (record->running_us == 0 && record->side == SIDE_TARGET && state->taken)
+		record->running_us = on_this_clock(journal_time_after(state, unpaused));
 }
 
 int recover_job(struct work *work, struct err *err)

@@ -57,7 +57,8 @@ static void announce_row(struct migration *m, const struct step *step, enum phas
 {
 	bool suspends = m->side == SIDE_SOURCE && step->traits & STEP_SUSPENDS;
 	bool quiet = phase >= PHASE_BLACKOUT && phase <= PHASE_RUN && !suspends;
-	bool news = phase < PHASE_BLACKOUT && m->record->status != status_in(phase);
+	bool moved = phase == PHASE_CLEAN && m->record->phase != PHASE_CLEAN;
+	bool news = moved || (phase < PHASE_BLACKOUT && m->record->status != status_in(phase));
 
 	m->record->phase = phase;
 	m->record->status = status_in(phase);

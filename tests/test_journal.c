@@ -73,6 +73,25 @@ static void what_was_written_is_read_again(void **state)
 	assert_string_equal(read.plan, "handover");
 }
 
+static void it_says_when_the_first_row_behind_another_was_begun(void **state)
+{
+	static const struct journal_entry entries[] = {
+		{ .event = JOURNAL_STEP, .row = 1, .text = "suspend-guest" },
+		{ .event = JOURNAL_STEP_BLACKOUT, .row = 2, .text = "drain-disks" },
+		{ .event = JOURNAL_TAKEN },
+		{ .event = JOURNAL_STEP_BLACKOUT, .row = 4, .text = "announce-guest" },
+		{ .event = JOURNAL_STEP_BLACKOUT, .row = 5, .text = "await-network" },
+	};
+	struct journal_state read;
+
+	write_events(*state, entries, 5);
+	assert_int_equal(journal_read(*state, &read, NULL), 0);
+	assert_true(read.blackout_s > 0);
+	assert_true(journal_time_after(&read, 3) >= read.blackout_s);
+	assert_float_equal(journal_time_after(&read, 3), read.rows_s[4], 1e-9);
+	assert_float_equal(journal_time_after(&read, 5), 0, 1e-9);
+}
+
 static void a_release_that_was_taken_back_is_none(void **state)
 {
 	static const struct journal_entry entries[] = {
@@ -185,6 +204,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_was_written_is_read_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_says_when_the_first_row_behind_another_was_begun,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_release_that_was_taken_back_is_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_torn_last_line_is_ignored, set_up, tear_down),

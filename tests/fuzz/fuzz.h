@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the harnesses share. Each is one file fuzz_<name>.c with one function, for libFuzzer and
- * AFL++ (`make fuzz`, `make fuzz-afl`); replay.c is its main in a plain build, where it runs over
- * corpus/<name>/, so that what once was found is looked at for ever.
+ * AFL++ (`make fuzz`, `make fuzz FUZZER=afl`); replay.c is its main in a plain build, where it runs
+ * over corpus/<name>/, so that what once was found is looked at for ever.
  */
 #ifndef XENFERRY_FUZZ_H
 #define XENFERRY_FUZZ_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Frames of a filtered memory stream at the target. Bit 0 of the first byte: a connection's bytes
- * as they come. Else frames in a short form, type, codec and two bytes of length before each
- * payload, whose checksums are made to fit, so that what lies behind them is reached.
+ * as they come. Else frames in a short form: type, codec, two bytes each of size and plain size
+ * before each payload. Their checksums are made to fit, so that what lies behind them is reached.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include "fuzz.h"
 #include "unfilter.h"
 
-#define PFN_LIMIT 4096
-#define SHORT_HEADER 4
+#define PFN_LIMIT 0x100000
+#define SHORT_HEADER 6
 
 /* What libxenguest would read: all of it must be there. */
 static int write_out(void *context, struct iovec *parts, int count, struct err *err)
@@ -68,11 +68,13 @@ static void try_frames(struct unfilter *unfilter, const uint8_t *data, size_t si
 		frame.type = (enum frame_type)(FRAME_BYTES + data[0] % (FRAME_TYPES - FRAME_BYTES));
 		frame.codec = (enum codec)(data[1] % CODECS);
 		frame.size = (uint32_t)data[2] << 8 | data[3];
-		frame.plain_size = frame.codec == CODEC_NONE ? frame.size : frame.size * 4;
+		frame.plain_size = (uint32_t)data[4] << 8 | data[5];
 		data += SHORT_HEADER;
 		size -= SHORT_HEADER;
 		if (frame.size > size)
-			frame.size = frame.plain_size = (uint32_t)size;
+			frame.size = (uint32_t)size;
+		if (frame.codec == CODEC_NONE)
+			frame.plain_size = frame.size;
 		frame.checksum = frame_checksum(&frame, data, frame.size);
 		rc = unfilter_take(unfilter, &frame, data, &err);
 		data += frame.size;

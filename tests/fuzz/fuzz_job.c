@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The files of a job's folder, and a worker's line to its daemon. The first byte chooses: a note, a
- * record, xl's configuration.
+ * record, xl's configuration, orders.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -12,6 +12,8 @@
 #include "description.h"
 #include "fuzz.h"
 #include "job.h"
+#include "orders.h"
+#include "record.h"
 #include "xl_config.h"
 
 #define UUID "6f1d2c3b-0000-4000-8000-000000000001"
@@ -32,10 +34,14 @@ static void try_note(const uint8_t *data, size_t size)
 static void try_record(const uint8_t *data, size_t size)
 {
 	const struct err why = { .code = ERR_FAILED, .message = "the worker died" };
-	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false),
+					       *restored_text = json_writer_new(false);
 	CLEANUP_JSON_VALUE struct json_value *record = NULL, *ended = NULL;
+	struct record restored = { .side = SIDE_SOURCE };
 
 	record = json_parse((const char *)data, size, NULL);
+	record_read(record, UINT64_C(1) << 50, 1.8e9, &restored);
+	record_write(&restored, UINT64_C(1) << 51, restored_text);
 	if (!record || !daemon_record_is_sound(record, UUID))
 		return;
 	daemon_record_summarise(record, writer);
@@ -52,12 +58,23 @@ static void try_xl_config(const uint8_t *data, size_t size)
 		assert(got == size && (size == 0 || memcmp(bytes, data, size) == 0));
 }
 
+static void try_orders(const uint8_t *data, size_t size)
+{
+	struct orders_folder orders;
+	struct order order;
+	struct job job = { .lock = -1 };
+
+	snprintf(job.folder, sizeof(job.folder), "%s", fuzz_folder(ORDERS_FILE, data, size));
+	orders_init(&orders, &job);
+	(void)orders.orders.ops->take(&orders.orders, &order);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const ways[])(const uint8_t *, size_t) = { try_note, try_record,
-								 try_xl_config };
+								 try_xl_config, try_orders };
 
 	if (size > 0)
-		ways[data[0] % 3](data + 1, size - 1);
+		ways[data[0] % 4](data + 1, size - 1);
 	return 0;
 }

@@ -62,7 +62,7 @@ static int greet(struct connection *connection, const struct wire_hello *hello,
 
 	wire_encode_hello(hello, bytes);
 	rc = connection_send_bytes(connection, bytes, sizeof(bytes), deadline_us, &why);
-	if (rc == 0)
+	if (rc == 0 || rc == -EPIPE) /* who is gone may have said why before it heard us */
 		rc = connection_receive(connection, deadline_us, cancellable, &answer, &why);
 	if (rc == -ECANCELED)
 		return err_set(err, ERR_CANCELLED, rc, "%s", why.message);

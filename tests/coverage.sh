@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `make coverage`: lines that ran, by folder, of the build's last `make check`; and the branches of
-# the files in which each must have been taken both ways. A process that is killed does not write
-# down what it ran, so workers that tests kill count for less than they did.
+# the files in which each must have been taken both ways. coverage_scribe.c sees to it that what is
+# killed counts as well.
 set -euo pipefail
 
 top=${top_srcdir:?is the source folder}
@@ -14,6 +14,12 @@ if ! command -v gcovr >/dev/null; then
 	echo 'coverage: gcovr is not installed' >&2
 	exit 77
 fi
+
+# The scribes of the last processes may still be writing.
+for ((tries = 0; tries < 50; tries++)); do
+	pgrep -x scribe >/dev/null || break
+	sleep 0.2
+done
 
 # An assertion that fails is no branch that a test may take.
 count() {

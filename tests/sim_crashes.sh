@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Who is killed with -9 at each step of a migration, on either side: the worker, the stream's child,
 # the daemon. One copy of the guest runs afterwards, whole, and the other host has nothing left. It
-# goes on from wherever it is. sim_fault.c strikes. With words: only what dies there.
+# goes on from wherever it is. sim_fault.c strikes. With words: only what dies there. With --all:
+# everybody, at each line that either side writes into its journal, in each of the built-in plans or
+# in those that are named; that takes half an hour (`make soak`).
 
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
@@ -20,8 +22,9 @@ side() {
 	[[ $1 == source ]] && echo "$here" || echo "$there"
 }
 
-# dies WHO WHERE WORD STAYS|MOVES [PARAMETER...]: WHO, on the source or the target, when a worker
-# there writes WORD into its journal. The command line says so with any status but that of a loss.
+# dies WHO WHERE WORD STAYS|MOVES|EITHER [PARAMETER...]: WHO, on the source or the target, when a
+# worker there writes WORD into its journal. The command line says so with any status but that of a
+# loss.
 dies() {
 	wanted "$3" || return 0
 	local host whom='' what="${5-plan=handover}: the $1 on the $2 dies at $3"
@@ -35,7 +38,10 @@ dies() {
 	check "$what: it is said" exits '[0-6]' . \
 		ferry "$here" vm-migrate vm=g1 host="$there" live=true --json "${@:5}"
 	check "$what: it did" until_true 10 struck "$host" # the client may return before
-	[[ $4 == STAYS ]] || { host=$here here=$there there=$host; }
+	[[ $4 != EITHER ]] || check "$what: it settles" until_true 120 is_settled
+	if [[ $4 == MOVES || ($4 == EITHER && $(guests_on "$there") == g1) ]]; then
+		host=$here here=$there there=$host
+	fi
 	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
 	check "$what: nothing is left on $there" nothing_left "$there"
 	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
@@ -47,8 +53,70 @@ is_idle() {
 	on "$1" sh -c '[ -z "$(ls /var/lib/xenferry/jobs; pgrep -x xenferry-worker)" ]'
 }
 
+is_settled() {
+	is_idle A && is_idle B
+}
+
+# rows PLAN source|target: the steps that this side writes down, and on which side of SP3.
+rows() {
+	ferry A plan-show plan="$1" --json | tr '{' '\n' | awk -v side="$2" -v outcome=STAYS '
+		match($0, /"name":"[^"]*","summary/) {
+			name = substr($0, RSTART + 8, RLENGTH - 18)
+			if (index($0, "\"" side "\":true"))
+				print name, outcome
+			if (index($0, "\"sync_point\":\"SP3\""))
+				outcome = "MOVES"
+		}'
+}
+
+# all_die PLAN: each of them, at each row, on either side.
+all_die() {
+	local plan=plan=$1 at word outcome
+
+	for at in source target; do
+		while read -r word outcome; do
+			dies worker $at "$word" "$outcome" "$plan"
+			dies daemon $at "$word" EITHER "$plan"
+		done < <(echo begin STAYS; rows "$1" $at; echo "done MOVES")
+	done
+	dies worker source released STAYS "$plan"
+	dies worker target taken MOVES "$plan"
+	dies daemon target taken EITHER "$plan"
+	for word in suspend-guest drain-disks stop-and-copy; do
+		dies stream source $word STAYS "$plan"
+	done
+	dies_under_way stream target "$plan"
+	dies_under_way worker target "$plan"
+	dies_under_way worker source "$plan"
+}
+
+# dies_under_way WHO WHERE PLAN: while memory is copied, which is made to last.
+dies_under_way() {
+	local host what="$3: the $1 on the $2 dies while memory is copied" uuid
+
+	host=$(side "$2")
+	uuid=$(ferry "$here" vm-migrate vm=g1 host="$there" live=true "$3" bandwidth-mibps=4 \
+		async=true)
+	check "$what: it copies" until_true 20 on "$host" pgrep -x xenferry-stream
+	check "$what: it dies" on "$host" pkill -9 -x "xenferry-$1"
+	check "$what: it is said" exits '[0-6]' . ferry "$here" migration-wait uuid="$uuid"
+	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
+	check "$what: nothing is left on $there" nothing_left "$there"
+	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
+}
+
 hosts_up --memory-mib 512
 check 'a guest starts' guest_up A 1 32 1 1
+
+if [[ ${1-} == --all ]]; then
+	shift
+	plans=${*:-$(ferry A plan-list params=name --minimal)}
+	words='  '
+	for plan in ${plans//,/ }; do
+		all_die "$plan"
+	done
+	finish
+fi
 
 for word in describe-guest watch-disks copy-memory suspend-guest stop-and-copy drain-disks \
 	write-release released; do

@@ -43,7 +43,7 @@ enum field {
 	FIELD_PLAN_ROW = 20,    /* SP0: one row of the plan (plan_wire.c) */
 };
 
-typedef int say_fn(struct migration *m, struct tlv_writer *writer, struct err *err);
+typedef void say_fn(struct migration *m, struct tlv_writer *writer);
 /* Called once for each field that was heard; -EBADMSG: not of the form it must have. */
 typedef int hear_fn(struct migration *m, const struct tlv_field *field, struct err *err);
 /* Called when all fields were heard: what the listener does about it. */
@@ -61,11 +61,10 @@ static uint64_t from_target_clock(const struct migration *m, uint64_t at_us)
 	return at_us - (uint64_t)m->clock_offset_us;
 }
 
-static int say_offer(struct migration *m, struct tlv_writer *writer, struct err *err)
+static void say_offer(struct migration *m, struct tlv_writer *writer)
 {
 	size_t mark;
 
-	(void)err;
 	tlv_put_string(writer, FIELD_PLAN | TLV_REQUIRED, m->plan->name);
 	plan_encode(m->plan, FIELD_PLAN_ROW, writer);
 	mark = tlv_begin(writer, FIELD_GUEST | TLV_REQUIRED);
@@ -77,7 +76,6 @@ static int say_offer(struct migration *m, struct tlv_writer *writer, struct err 
 	tlv_put_u64(writer, FIELD_AGENT_PORT, m->settings.port);
 	memory_say_offer(m, writer);
 	dry_run_say_offer(m, writer);
-	return 0;
 }
 
 static int hear_guest(struct migration *m, const struct tlv_field *field, struct err *err)
@@ -148,13 +146,11 @@ static int judge_offer(struct migration *m, struct err *err)
 	return 0;
 }
 
-static int say_verdict(struct migration *m, struct tlv_writer *writer, struct err *err)
+static void say_verdict(struct migration *m, struct tlv_writer *writer)
 {
-	(void)err;
 	tlv_put_string(writer, FIELD_HOST, m->settings.host_name);
 	memory_say_answer(m, writer);
 	dry_run_say_verdict(m, writer);
-	return 0;
 }
 
 static int hear_verdict(struct migration *m, const struct tlv_field *field, struct err *err)
@@ -169,12 +165,10 @@ static int hear_verdict(struct migration *m, const struct tlv_field *field, stru
 
 /* ---- SP3: released, and its answer: taken ---- */
 
-static int say_released(struct migration *m, struct tlv_writer *writer, struct err *err)
+static void say_released(struct migration *m, struct tlv_writer *writer)
 {
-	(void)err;
 	tlv_put_u64(writer, FIELD_SUSPENDED_US, on_target_clock(m, m->record->suspended_us));
 	m->released = true; /* from here on it may have been heard */
-	return 0;
 }
 
 static int hear_released(struct migration *m, const struct tlv_field *field, struct err *err)
@@ -209,11 +203,9 @@ static int note_taken(struct migration *m, struct err *err)
 
 /* ---- SP4: running ---- */
 
-static int say_running(struct migration *m, struct tlv_writer *writer, struct err *err)
+static void say_running(struct migration *m, struct tlv_writer *writer)
 {
-	(void)err;
 	tlv_put_u64(writer, FIELD_RUNNING_US, m->record->running_us);
-	return 0;
 }
 
 static int hear_running(struct migration *m, const struct tlv_field *field, struct err *err)
@@ -254,9 +246,8 @@ static void say_meetings(const struct record *record, struct tlv_writer *writer)
 		say_span(writer, FIELD_COMMIT, SYNC_NONE, &record->commit);
 }
 
-static int say_timeline(struct migration *m, struct tlv_writer *writer, struct err *err)
+static void say_timeline(struct migration *m, struct tlv_writer *writer)
 {
-	(void)err;
 	for (size_t i = 0; i < m->record->step_count; i++) {
 		const struct step_stamp *stamp = &m->record->steps[i];
 		size_t mark = tlv_begin(writer, FIELD_STEP);
@@ -270,7 +261,6 @@ static int say_timeline(struct migration *m, struct tlv_writer *writer, struct e
 	say_meetings(m->record, writer);
 	if (m->record->error.code != ERR_NONE)
 		tlv_put_string(writer, FIELD_TROUBLE, m->record->error.message);
-	return 0;
 }
 
 /* The guest has moved and runs; the operator has to hear what it lacks. */
@@ -391,11 +381,12 @@ static int tell(struct migration *m, enum sync_point point, say_fn *say, send_fn
 		uint64_t deadline_us, struct err *err)
 {
 	struct tlv_writer writer;
-	int rc;
+	int rc = 0;
 
 	tlv_writer_init(&writer, MEET_PAYLOAD_MAX);
-	rc = say ? say(m, &writer, err) : 0;
-	if (rc == 0 && tlv_writer_status(&writer) < 0)
+	if (say)
+		say(m, &writer);
+	if (tlv_writer_status(&writer) < 0)
 		rc = err_set(err, ERR_FAILED, -EMSGSIZE, "there is too much to say at %s",
 			     sync_label(point));
 	if (rc == 0)
@@ -413,12 +404,11 @@ static int take_in(struct migration *m, const struct message *message, hear_fn *
 
 	tlv_reader_init(&reader, message->payload, message->size);
 	while ((rc = tlv_next(&reader, &field)) > 0) {
-		if (err)
-			err->code = ERR_NONE;
+		err->code = ERR_NONE;
 		rc = hear ? hear(m, &field, err) : -ENOTSUP;
 		if (rc == -ENOTSUP && !field.required)
 			continue; /* of a later version */
-		if (rc < 0 && err && err->code == ERR_NONE)
+		if (rc < 0 && err->code == ERR_NONE)
 			err_set(err, ERR_INCOMPATIBLE, rc, "the peer's field %u is %s", field.type,
 				rc == -ENOTSUP ? "required and not known here" : "malformed");
 		if (rc < 0)

@@ -181,11 +181,11 @@ int plan_undo(struct migration *m, size_t last, struct err *err)
 		if (rc == 0)
 			continue;
 		log_error("job %s: undo of %s: %s", m->record->uuid, step->name, why.message);
-		m->later |= UINT64_C(1) << row;
+		if (rc != -ENODEV) /* what has gone is gone */
+			m->later |= UINT64_C(1) << row;
 		if (first_rc == 0) {
 			first_rc = err_prefix(&why, rc, "undo of %s", step->name);
-			if (err)
-				*err = why;
+			*err = why;
 		}
 	}
 	return first_rc;
@@ -264,8 +264,8 @@ static int undo_all(struct migration *m, bool peer_knows, const struct err *why,
 	if (rc == 0)
 		(void)note(m, JOURNAL_UNDONE, "", NULL);
 	meet_after_abort(m);
-	if (rc == 0)
-		return 0;
+	if (m->later == 0)
+		return rc;
 	rc = undo_what_is_left(m, undo_err);
 	if (rc == 0)
 		(void)note(m, JOURNAL_UNDONE, "", NULL);
@@ -357,8 +357,7 @@ static int settle_doubt(struct migration *m, struct err *err)
 {
 	int rc;
 
-	if (m->link)
-		drop_link(m, err);
+	drop_link(m, err);
 	rc = doubt_settle(m, UINT64_MAX, err);
 	return rc == -ECONNABORTED ? give_up(m, rc, err) : rc;
 }

@@ -59,8 +59,9 @@ const char *side_name(enum side side)
 /* "SP3 released", "the answer to SP3 released", "OUTCOME": for messages. */
 static void describe(enum wire_type type, unsigned point, char text[EVENT_TEXT_MAX])
 {
-	const struct sync_row *row = &sync_rows[point < SYNC_POINTS ? point : SYNC_NONE];
+	const struct sync_row *row = &sync_rows[point];
 
+	assert(point < SYNC_POINTS); /* the wire knows no other */
 	if (type == WIRE_SYNC || type == WIRE_ANSWER)
 		snprintf(text, EVENT_TEXT_MAX, "%s%s %s",
 			 type == WIRE_ANSWER ? "the answer to " : "", row->label, row->name);

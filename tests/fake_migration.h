@@ -45,6 +45,7 @@ struct fake_migration {
 	bool outcomes_repeat;     /* the last of them for ever */
 	size_t asked;
 	unsigned stream_events;   /* handed out so far */
+	bool doubt_shown;         /* people were told of a doubt */
 };
 
 /* A migration of `side` along `plan`, at its start. */

@@ -16,7 +16,8 @@
 #include "tlv.h"
 
 /* Numbers of handshake/PROTOCOL.md. */
-enum { HOST = 3, SUSPENDED = 6, RUNNING = 7, STEP = 8, TROUBLE = 9, MEETING = 10, LATER = 99 };
+enum { PLAN = 1, HOST = 3, SUSPENDED = 6, RUNNING = 7, STEP = 8, TROUBLE = 9, MEETING = 10,
+       PORT = 16, LATER = 99 };
 enum { STEP_NAME = 1, STEP_START = 3, STEP_END = 4, MEETING_POINT = 1 };
 
 /* A side that hears at a point, or in answer, what the test says. */
@@ -157,6 +158,65 @@ static void an_offer_without_a_guest_is_refused(void **state)
 	assert_int_equal(meet_at(&listener, SYNC_SP0), -EBADMSG);
 	assert_non_null(strstr(listener.err.message, "no guest"));
 	assert_int_equal(fake_count(&listener.fake, "examine"), 0);
+	stop(&listener);
+}
+
+static void a_source_that_cannot_say_its_name_is_refused_whatever_its_certificate_says(void **state)
+{
+	struct listener listener;
+
+	(void)state;
+	listen_as(&listener, SIDE_TARGET);
+	snprintf(listener.fake.migration.settings.peer_name,
+		 sizeof(listener.fake.migration.settings.peer_name), "B");
+	tlv_put_string(&listener.said, HOST, "a\nb");
+
+	assert_true(meet_at(&listener, SYNC_SP0) < 0);
+	assert_non_null(strstr(listener.err.message, "field 3 is malformed"));
+	stop(&listener);
+}
+
+static struct message first_word(struct listener *listener, enum wire_type of, enum sync_point point)
+{
+	return (struct message){ .type = of, .point = (uint16_t)point,
+				 .payload = listener->said.bytes, .size = listener->said.size };
+}
+
+static void only_an_offer_names_a_plan(void **state)
+{
+	struct listener listener;
+	struct message offer;
+	struct plan plan;
+
+	(void)state;
+	listen_as(&listener, SIDE_TARGET);
+	tlv_put_string(&listener.said, PLAN | TLV_REQUIRED, "handover");
+	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+	assert_int_equal(meet_read_plan(&offer, &plan, &listener.err), 0);
+	offer.point = SYNC_SP3;
+	assert_int_equal(meet_read_plan(&offer, &plan, &listener.err), -EPROTO);
+	offer = first_word(&listener, WIRE_ANSWER, SYNC_SP0);
+	assert_int_equal(meet_read_plan(&offer, &plan, &listener.err), -EPROTO);
+	assert_non_null(strstr(listener.err.message, "no offer"));
+	stop(&listener);
+}
+
+static void a_port_that_is_none_is_not_asked(void **state)
+{
+	struct listener listener;
+	struct message offer;
+
+	(void)state;
+	listen_as(&listener, SIDE_TARGET);
+	tlv_put_u64(&listener.said, PORT, 8002);
+	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+	assert_int_equal(meet_read_port(&offer), 8002);
+	tlv_put_u64(&listener.said, PORT, 65536);
+	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+	assert_int_equal(meet_read_port(&offer), 0);
+	tlv_put_string(&listener.said, PORT, "8002");
+	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+	assert_int_equal(meet_read_port(&offer), 0);
 	stop(&listener);
 }
 
@@ -320,6 +380,10 @@ int main(void)
 		cmocka_unit_test(a_field_that_is_required_and_not_known_is_refused),
 		cmocka_unit_test(an_offer_with_a_damaged_description_is_refused),
 		cmocka_unit_test(an_offer_without_a_guest_is_refused),
+		cmocka_unit_test(
+			a_source_that_cannot_say_its_name_is_refused_whatever_its_certificate_says),
+		cmocka_unit_test(only_an_offer_names_a_plan),
+		cmocka_unit_test(a_port_that_is_none_is_not_asked),
 		cmocka_unit_test(a_guest_too_large_to_describe_is_not_offered),
 		cmocka_unit_test(a_time_of_another_form_is_refused_and_nothing_is_taken),
 		cmocka_unit_test(a_step_that_has_not_ended_is_shown_so),

@@ -199,6 +199,56 @@ static void what_can_never_be_undone_is_said_and_not_called_undone(void **state)
 	fake_migration_fini(&fake);
 }
 
+static void a_source_whose_devices_do_not_come_back_tells_people_and_goes_on_trying(void **state)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "xenopsd");
+	fake.fail_at = "@(journal released|replug 1)";
+	fake.fail_times = 21; /* the step, and far more often than another undo is tried */
+	assert_true(plan_run(&fake.migration, 0, &err) < 0);
+	assert_int_equal(fake_count(&fake, "replug 1"), 21);
+	assert_int_equal(fake_count(&fake, "resume"), 1);
+	assert_true(fake.doubt_shown);
+	assert_int_equal(fake_count(&fake, "journal undone"), 1);
+	fake_migration_fini(&fake);
+}
+
+static void devices_that_have_gone_with_their_guest_are_not_waited_for(void **state)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "xenopsd");
+	fake.fail_at = "@(journal released|replug 1)";
+	fake.fail_rc = -ENODEV;
+	assert_true(plan_run(&fake.migration, 0, &err) < 0);
+	assert_int_equal(fake_count(&fake, "replug 1"), 1);
+	assert_int_equal(fake_count(&fake, "journal undone"), 0);
+	assert_non_null(strstr(err.message, "and then: undo of close-disks"));
+	fake_migration_fini(&fake);
+}
+
+/* A target that has taken the guest cannot give it back by saying so. */
+static void an_abort_after_taken_does_not_let_the_source_resume(void **state)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = "hear SP4";
+	fake.fail_rc = -ECONNABORTED;
+	fake.outcomes[0] = OUTCOME_TAKEN;
+	assert_int_equal(plan_run(&fake.migration, 0, &err), 0);
+	assert_int_equal(fake_count(&fake, "resume"), 0);
+	assert_int_equal(fake_count(&fake, "ask"), 1);
+	fake_migration_fini(&fake);
+}
+
 /* A source that heard ABORT would resume, and what stands on the disk might say "taken". */
 static void a_target_that_can_write_neither_taken_nor_never_leaves_all_to_recovery(void **state)
 {
@@ -557,6 +607,10 @@ int main(void)
 		cmocka_unit_test(a_failure_anywhere_before_commit_undoes_everything),
 		cmocka_unit_test(what_cannot_be_undone_is_tried_again_when_all_else_is_undone),
 		cmocka_unit_test(what_can_never_be_undone_is_said_and_not_called_undone),
+		cmocka_unit_test(
+			a_source_whose_devices_do_not_come_back_tells_people_and_goes_on_trying),
+		cmocka_unit_test(devices_that_have_gone_with_their_guest_are_not_waited_for),
+		cmocka_unit_test(an_abort_after_taken_does_not_let_the_source_resume),
 		cmocka_unit_test(
 			a_target_that_can_write_neither_taken_nor_never_leaves_all_to_recovery),
 		cmocka_unit_test(

@@ -18,7 +18,7 @@
 #define TRIES 3                    /* of what has to be done: an undo, a step after commit */
 #define TRY_AGAIN_US 1000000
 #define LATER_ROUNDS 5             /* of what could not be done, or undone, at the end */
-#define LATER_PAUSE_MS UINT64_C(10000) /* before the first; twice as long before each other */
+#define LATER_PAUSE_MS 10000       /* before the first; twice as long before each other */
 #define UNDO_MS 60000              /* at least, for one undo */
 
 static int note(struct migration *m, enum journal_event event, const char *text, struct err *err)

@@ -43,7 +43,8 @@ own_plan() {
 	check 'own plan: one that does not exist is refused' exits 7 'no plan .nobodys' \
 		ferry A vm-migrate vm=g1 host=B live=true plan=nobodys
 	strike A 'kill write-release'
-	uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=file-disks bandwidth-mibps=8 async=true)
+	uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=file-disks bandwidth-mibps=8 \
+		async=true)
 	check 'own plan: it is under way' until_true 20 is_underway A
 	check 'own plan: its file goes' on A rm /etc/xenferry/plans/file-disks.json
 	check 'own plan: its worker dies when the disks are closed' exits 1 . \

@@ -167,9 +167,7 @@ int dry_run_ask(struct migration *m, int (*connect)(void *context, struct err *e
 
 	dry_run->asked = true;
 	m->deadline_us = clock_after_ms(m->clock, DESCRIBE_MS);
-	described = source_describe(m, &why);
-	if (described < 0)
-		*reasons_next(&dry_run->reasons) = why;
+	described = describe_guest(m, &dry_run->reasons);
 	dry_run_look_for_hooks(m);
 	connected = connect(context, &why);
 	if (connected < 0)

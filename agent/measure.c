@@ -45,13 +45,16 @@ static void print(const struct description *guest, uint64_t pages, uint64_t took
 static int measure(struct host *host, struct tracking *tracking, const char *vm,
 		   uint64_t duration_us, struct err *err)
 {
+	struct reasons reasons = { .count = 0 };
 	struct description guest;
 	uint64_t pages = 0, took_us = 0;
 	int rc;
 
 	description_init(&guest);
-	rc = host->ops->describe(host, vm, &guest, err);
-	if (rc == 0)
+	rc = host->ops->describe(host, vm, &guest, &reasons);
+	if (rc < 0)
+		reasons_join(&reasons, err);
+	else
 		rc = tracking->ops->claim(tracking, guest.uuid, err);
 	if (rc == 0)
 		rc = host->ops->measure_dirt(host, &guest, duration_us, &pages, &took_us, err);

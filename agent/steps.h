@@ -46,6 +46,9 @@ step_fn source_finish_file, source_publish_file;
 step_fn target_read_file;
 step_fn commit_guest;
 
+/* Adds every reason why it cannot be moved; as host_ops.describe, and keeps it. */
+struct reasons;
+int describe_guest(struct migration *m, struct reasons *reasons);
 /* Keeps what recovery needs to know of the guest. */
 step_fn keep_guest;
 

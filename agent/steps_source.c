@@ -33,16 +33,31 @@ int keep_guest(struct migration *m, struct err *err)
 	return rc;
 }
 
-int source_describe(struct migration *m, struct err *err)
+int describe_guest(struct migration *m, struct reasons *reasons)
 {
-	int rc = m->host->ops->describe(m->host, m->settings.vm, &m->guest, err);
+	struct err why;
+	int rc = m->host->ops->describe(m->host, m->settings.vm, &m->guest, reasons);
 
 	if (rc < 0)
 		return rc;
 	snprintf(m->record->guest_uuid, sizeof(m->record->guest_uuid), "%s", m->guest.uuid);
 	snprintf(m->record->guest_name, sizeof(m->record->guest_name), "%s", m->guest.name);
 	m->record->memory_bytes = m->guest.pages_now * 4096;
-	return keep_guest(m, err);
+	rc = keep_guest(m, &why);
+	if (rc < 0)
+		*reasons_next(reasons) = why;
+	return rc;
+}
+
+int source_describe(struct migration *m, struct err *err)
+{
+	struct reasons reasons = { .count = 0 };
+	int rc = describe_guest(m, &reasons);
+
+	if (reasons.count == 0)
+		return rc;
+	reasons_join(&reasons, err);
+	return rc < 0 ? rc : -EPERM;
 }
 
 int source_watch_disks(struct migration *m, struct err *err)

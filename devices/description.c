@@ -20,12 +20,17 @@ void description_init(struct description *guest)
 	guest->videoram_kib = -1;
 }
 
+void device_fini(struct device *device)
+{
+	nodes_fini(device->backend, &device->backend_count);
+	nodes_fini(device->frontend, &device->frontend_count);
+	memset(device, 0, sizeof(*device));
+}
+
 void description_fini(struct description *guest)
 {
-	for (size_t i = 0; i < guest->device_count; i++) {
-		nodes_fini(guest->devices[i].backend, &guest->devices[i].backend_count);
-		nodes_fini(guest->devices[i].frontend, &guest->devices[i].frontend_count);
-	}
+	for (size_t i = 0; i < guest->device_count; i++)
+		device_fini(&guest->devices[i]);
 	guest->device_count = 0;
 	free(guest->config);
 	guest->config = NULL;

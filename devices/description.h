@@ -24,6 +24,9 @@
 #define NODE_KEY_MAX 32
 #define NODE_VALUE_MAX 1024
 #define GUEST_CONFIG_MAX 65536   /* xl's saved configuration, bytes */
+#define CPU_LEAVES_MAX 256       /* twice what Xen 4.17 has */
+#define CPU_MSRS_MAX 16
+#define DISK_IDENTITY_MAX 128
 #define DESCRIPTION_MAX 262144   /* encoded, bytes */
 
 enum guest_type { GUEST_PV, GUEST_HVM, GUEST_PVH };
@@ -38,14 +41,34 @@ struct device_node {
 	char *value; /* at most NODE_VALUE_MAX bytes, owned */
 };
 
+/* What tells a disk from another (disk_identity.h); "": it has nothing that does. */
+struct disk_identity {
+	char device[DISK_IDENTITY_MAX];
+	char content[DISK_IDENTITY_MAX];
+};
+
 struct device {
 	enum device_kind kind;
 	uint32_t id;             /* 51712 is xvda; 0 is the first VIF */
 	enum attach attach;      /* VBD only */
 	uint64_t size_bytes;     /* VBD only: the target's disk must have the same */
+	struct disk_identity identity; /* VBD only */
 	struct device_node backend[DEVICE_NODES_MAX];  /* nodes to write again at the target */
 	struct device_node frontend[DEVICE_NODES_MAX];
 	size_t backend_count, frontend_count;
+};
+
+/* The processor as a guest sees it: what CPUID answers, and the MSRs that say what it can do. */
+struct cpu_policy {
+	struct cpu_leaf {
+		uint32_t leaf, subleaf; /* subleaf UINT32_MAX: the leaf has none */
+		uint32_t eax, ebx, ecx, edx;
+	} leaves[CPU_LEAVES_MAX];
+	struct cpu_msr {
+		uint32_t index, flags; /* flags: Xen's, zero as yet */
+		uint64_t value;
+	} msrs[CPU_MSRS_MAX];
+	size_t leaf_count, msr_count;
 };
 
 struct description {
@@ -57,6 +80,7 @@ struct description {
 	uint8_t vcpus_online[GUEST_VCPUS_MAX / 8]; /* a bit each, lowest first */
 	uint32_t cpu_weight;           /* the scheduler's; 0: not known */
 	uint32_t cpu_cap_percent;      /* of one CPU; 0: none */
+	struct cpu_policy cpu_policy;  /* no leaves: not known */
 	uint32_t create_flags;         /* XEN_DOMCTL_CDF_* */
 	uint32_t emulation_flags;      /* XEN_X86_EMU_* */
 	uint64_t pages_max;            /* the domain's max_pages */
@@ -76,6 +100,7 @@ struct description {
 
 void description_init(struct description *guest);
 void description_fini(struct description *guest); /* idempotent */
+void device_fini(struct device *device);          /* the same; all is zero then */
 
 /* Appends a copy of `key` and `value`; -ENOSPC or -EMSGSIZE over the maxima, -EEXIST. */
 int device_add_backend_node(struct device *device, const char *key, const char *value);

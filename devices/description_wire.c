@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
+
 #define PAGES_MAX (UINT64_C(1) << 34)  /* 64 TiB: above it a peer makes things up */
 #define KIB_MAX (PAGES_MAX * 4)
 #define PFN_MAX (UINT64_C(1) << 40)    /* 52 bits of guest physical address */
@@ -21,6 +23,8 @@ enum {
 	FIELD_VCPUS_ONLINE = 32,
 	FIELD_CONFIG,
 	FIELD_DEVICE,
+	FIELD_CPU_LEAVES,
+	FIELD_CPU_MSRS,
 };
 
 enum {
@@ -30,6 +34,8 @@ enum {
 	DEVICE_FIELD_SIZE,
 	DEVICE_FIELD_BACKEND,
 	DEVICE_FIELD_FRONTEND,
+	DEVICE_FIELD_IDENTITY,
+	DEVICE_FIELD_CONTENT,
 };
 
 enum {
@@ -81,6 +87,8 @@ static const struct field fields[] = {
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 #define SEEN_VCPUS_ONLINE (UINT32_C(1) << FIELDS) /* after the rows' own bits */
+#define SEEN_CPU_LEAVES (UINT32_C(2) << FIELDS)
+#define SEEN_CPU_MSRS (UINT32_C(4) << FIELDS)
 _Static_assert(sizeof(enum guest_type) == sizeof(uint32_t), "an enum travels as a u32");
 
 static void encode_field(const struct field *field, const struct description *guest,
@@ -143,6 +151,10 @@ static void encode_device(struct tlv_writer *writer, const struct device *device
 	tlv_put_u64(writer, DEVICE_FIELD_ID | TLV_REQUIRED, device->id);
 	tlv_put_u64(writer, DEVICE_FIELD_ATTACH | TLV_REQUIRED, device->attach);
 	tlv_put_u64(writer, DEVICE_FIELD_SIZE | TLV_REQUIRED, device->size_bytes);
+	if (device->identity.device[0])
+		tlv_put_string(writer, DEVICE_FIELD_IDENTITY, device->identity.device);
+	if (device->identity.content[0])
+		tlv_put_string(writer, DEVICE_FIELD_CONTENT, device->identity.content);
 	encode_nodes(writer, DEVICE_FIELD_BACKEND, device->backend, device->backend_count);
 	encode_nodes(writer, DEVICE_FIELD_FRONTEND, device->frontend, device->frontend_count);
 	tlv_end(writer, mark);
@@ -211,6 +223,12 @@ static int decode_device_field(const struct tlv_field *part, struct device *devi
 	case DEVICE_FIELD_SIZE:
 		rc = decode_number(part, INT64_MAX, &device->size_bytes);
 		break;
+	case DEVICE_FIELD_IDENTITY:
+		rc = tlv_get_string(part, device->identity.device, DISK_IDENTITY_MAX);
+		break;
+	case DEVICE_FIELD_CONTENT:
+		rc = tlv_get_string(part, device->identity.content, DISK_IDENTITY_MAX);
+		break;
 	case DEVICE_FIELD_BACKEND:
 		return decode_node(part, device, device_add_backend_node);
 	case DEVICE_FIELD_FRONTEND:
@@ -253,7 +271,78 @@ static int decode_device(const struct tlv_field *wire, struct description *guest
 	}
 	known = is_known_device(guest, device);
 	guest->device_count++; /* also when it is bad: description_fini() frees its nodes */
-	return rc < 0 || seen != all || known ? -EBADMSG : 0;
+	return rc < 0 || (seen & all) != all || known ? -EBADMSG : 0;
+}
+
+/* ---- the processor: rows of fixed size, one after another ---- */
+
+#define CPU_LEAF_BYTES 24
+#define CPU_MSR_BYTES 16
+
+static void encode_cpu(const struct cpu_policy *policy, struct tlv_writer *writer)
+{
+	uint8_t leaves[CPU_LEAVES_MAX * CPU_LEAF_BYTES], msrs[CPU_MSRS_MAX * CPU_MSR_BYTES];
+
+	for (size_t i = 0; i < policy->leaf_count; i++) {
+		const struct cpu_leaf *leaf = &policy->leaves[i];
+		const uint32_t words[] = { leaf->leaf, leaf->subleaf, leaf->eax,
+					   leaf->ebx,  leaf->ecx,     leaf->edx };
+
+		for (size_t word = 0; word < sizeof(words) / sizeof(words[0]); word++)
+			put_be32(&leaves[i * CPU_LEAF_BYTES + word * sizeof(uint32_t)],
+				 words[word]);
+	}
+	for (size_t i = 0; i < policy->msr_count; i++) {
+		uint8_t *row = &msrs[i * CPU_MSR_BYTES];
+
+		put_be32(row, policy->msrs[i].index);
+		put_be32(row + 4, policy->msrs[i].flags);
+		put_be64(row + 8, policy->msrs[i].value);
+	}
+	if (policy->leaf_count > 0)
+		tlv_put_bytes(writer, FIELD_CPU_LEAVES, leaves,
+			      policy->leaf_count * CPU_LEAF_BYTES);
+	if (policy->msr_count > 0)
+		tlv_put_bytes(writer, FIELD_CPU_MSRS, msrs, policy->msr_count * CPU_MSR_BYTES);
+}
+
+/* How many rows of `row_bytes` the field has; -EBADMSG for none, more than `max`, a part. */
+static int count_rows(const struct tlv_field *wire, size_t row_bytes, size_t max, size_t *count)
+{
+	if (wire->size == 0 || wire->size % row_bytes || wire->size / row_bytes > max)
+		return -EBADMSG;
+	*count = wire->size / row_bytes;
+	return 0;
+}
+
+static int decode_leaves(const struct tlv_field *wire, struct cpu_policy *policy, uint32_t *seen)
+{
+	const uint8_t *row = wire->value;
+
+	if (*seen & SEEN_CPU_LEAVES ||
+	    count_rows(wire, CPU_LEAF_BYTES, CPU_LEAVES_MAX, &policy->leaf_count) < 0)
+		return -EBADMSG;
+	*seen |= SEEN_CPU_LEAVES;
+	for (size_t i = 0; i < policy->leaf_count; i++, row += CPU_LEAF_BYTES)
+		policy->leaves[i] = (struct cpu_leaf){
+			get_be32(row),      get_be32(row + 4),  get_be32(row + 8),
+			get_be32(row + 12), get_be32(row + 16), get_be32(row + 20),
+		};
+	return 0;
+}
+
+static int decode_msrs(const struct tlv_field *wire, struct cpu_policy *policy, uint32_t *seen)
+{
+	const uint8_t *row = wire->value;
+
+	if (*seen & SEEN_CPU_MSRS ||
+	    count_rows(wire, CPU_MSR_BYTES, CPU_MSRS_MAX, &policy->msr_count) < 0)
+		return -EBADMSG;
+	*seen |= SEEN_CPU_MSRS;
+	for (size_t i = 0; i < policy->msr_count; i++, row += CPU_MSR_BYTES)
+		policy->msrs[i] = (struct cpu_msr){ get_be32(row), get_be32(row + 4),
+						    get_be64(row + 8) };
+	return 0;
 }
 
 /* ---- the whole ---- */
@@ -269,6 +358,7 @@ void description_encode(const struct description *guest, struct tlv_writer *writ
 			      guest->config_bytes);
 	for (size_t i = 0; i < guest->device_count; i++)
 		encode_device(writer, &guest->devices[i]);
+	encode_cpu(&guest->cpu_policy, writer);
 }
 
 static int decode_config(const struct tlv_field *wire, struct description *guest)
@@ -323,6 +413,12 @@ static int decode_any(const struct tlv_field *wire, struct description *guest, u
 	case FIELD_DEVICE:
 		*name = "device";
 		return decode_device(wire, guest);
+	case FIELD_CPU_LEAVES:
+		*name = "the processor's leaves";
+		return decode_leaves(wire, &guest->cpu_policy, seen);
+	case FIELD_CPU_MSRS:
+		*name = "the processor's MSRs";
+		return decode_msrs(wire, &guest->cpu_policy, seen);
 	default:
 		return decode_plain(wire, guest, seen, name);
 	}

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "cleanup.h"
+#include "disk_identity.h"
 #include "xenbus.h"
 
 #define SECTOR_BYTES 512 /* of sysfs, whatever the device's own is */
@@ -134,6 +135,7 @@ struct storage {
 	enum attach attach;
 	bool known; /* else only the script knows where it is, and nothing can be said of it here */
 	uint64_t size_bytes;
+	struct disk_identity identity;
 };
 
 /* Looks at the path that Xen's own script "block" would take. */
@@ -146,6 +148,8 @@ static int look(const struct site *site, const char *path, struct storage *stora
 		return err_set(err, ERR_REFUSED, -errno,
 			       "%s is not on this host (%s): attach the storage here first", path,
 			       strerror(errno));
+	if (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode))
+		disk_identity_read(site->sys_dir, path, &status, &storage->identity);
 	if (S_ISREG(status.st_mode)) {
 		storage->attach = ATTACH_LATE;
 		storage->size_bytes = (uint64_t)status.st_size;
@@ -197,6 +201,24 @@ int disk_describe(const struct site *site, uint32_t domid, struct device *device
 	}
 	device->attach = storage.attach;
 	device->size_bytes = storage.size_bytes;
+	device->identity = storage.identity;
+	return 0;
+}
+
+/* The same path may lead to another disk here. */
+static int compare(const char *path, const struct storage *here, const struct device *there,
+		   struct err *err)
+{
+	const char *this, *that;
+
+	if (here->size_bytes != there->size_bytes)
+		return err_set(err, ERR_REFUSED, -EINVAL,
+			       "%s has %" PRIu64 " bytes here and %" PRIu64 " at the source: is it "
+			       "the same disk?", path, here->size_bytes, there->size_bytes);
+	if (disk_identity_differs(&here->identity, &there->identity, &this, &that))
+		return err_set(err, ERR_REFUSED, -EINVAL,
+			       "%s is another disk here (%s) than at the source (%s): have the "
+			       "same storage under the same path on both hosts", path, this, that);
 	return 0;
 }
 
@@ -214,10 +236,5 @@ int disk_examine(const struct site *site, const struct device *device, bool late
 			       "%s is no raw block device, and must not be attached here while the "
 			       "source still has it: use a plan that closes it first, plan=xenopsd",
 			       params);
-	if (storage.known && storage.size_bytes != device->size_bytes)
-		return err_set(err, ERR_REFUSED, -EINVAL,
-			       "%s has %" PRIu64 " bytes here and %" PRIu64 " at the source: is it "
-			       "the same disk?",
-			       params, storage.size_bytes, device->size_bytes);
-	return 0;
+	return storage.known ? compare(params, &storage, device, err) : 0;
 }

@@ -56,15 +56,18 @@ bool domain_is_suspended(const xc_domaininfo_t *info);
 
 /* ---- describing, at the source: domain_describe.c ---- */
 
-/* Fills `guest`, initialised, but for its devices. Errors as host_ops.describe. */
-int domain_describe(struct hypervisor *hypervisor, struct store *store, const char *vm,
-		    struct description *guest, struct err *err);
 /*
- * Decides from Xen's view of the guest called `name` whether it can be moved: -EOPNOTSUPP, -EPERM
- * or -EBUSY (ERR_REFUSED) with the reason and the remedy. `capabilities`: the host's.
+ * Fills `guest`, initialised, but for its devices; reasons and errors as host_ops.describe. After
+ * an error, too, guest->domid says which domain it is; 0: there is none.
+ */
+int domain_describe(struct hypervisor *hypervisor, struct store *store, const char *vm,
+		    struct description *guest, struct reasons *reasons);
+/*
+ * Adds every reason, from Xen's view of the guest called `name`, why it cannot be moved, each with
+ * its remedy. `capabilities`: the host's. -EOPNOTSUPP when its type cannot be described.
  */
 int domain_check_movable(const xc_domaininfo_t *info, uint32_t capabilities, const char *name,
-			 struct err *err);
+			 struct reasons *reasons);
 
 /* ---- judging, at the target: domain_examine.c ---- */
 

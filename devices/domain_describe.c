@@ -11,76 +11,82 @@
 
 /* ---- may it be moved? ---- */
 
-static int check_state(const xc_domaininfo_t *info, const char *name, struct err *err)
+static void check_state(const xc_domaininfo_t *info, const char *name, struct reasons *reasons)
 {
 	if (info->flags & XEN_DOMINF_dying)
-		return err_set(err, ERR_REFUSED, -EPERM, "guest %s is being destroyed", name);
-	if (domain_is_suspended(info))
-		return err_set(err, ERR_REFUSED, -EBUSY,
-			       "guest %s is suspended already, perhaps by another migration; end "
-			       "that one first", name);
-	if (info->flags & XEN_DOMINF_shutdown)
-		return err_set(err, ERR_REFUSED, -EPERM,
-			       "guest %s does not run: it shut down (%s)", name,
-			       domain_shutdown_reason(info));
-	if (info->flags & XEN_DOMINF_paused)
-		return err_set(err, ERR_REFUSED, -EPERM,
-			       "guest %s is paused and so cannot suspend itself; unpause it first "
-			       "(xl unpause %s)", name, name);
-	return 0;
+		err_set(reasons_next(reasons), ERR_REFUSED, -EPERM, "guest %s is being destroyed",
+			name);
+	else if (domain_is_suspended(info))
+		err_set(reasons_next(reasons), ERR_REFUSED, -EBUSY,
+			"guest %s is suspended already, perhaps by another migration; end that one "
+			"first", name);
+	else if (info->flags & XEN_DOMINF_shutdown)
+		err_set(reasons_next(reasons), ERR_REFUSED, -EPERM,
+			"guest %s does not run: it shut down (%s)", name,
+			domain_shutdown_reason(info));
+	else if (info->flags & XEN_DOMINF_paused)
+		err_set(reasons_next(reasons), ERR_REFUSED, -EPERM,
+			"guest %s is paused and so cannot suspend itself; unpause it first (xl "
+			"unpause %s)", name, name);
 }
 
 static int check_type(const xc_domaininfo_t *info, uint32_t capabilities, const char *name,
-		      struct err *err)
+		      struct reasons *reasons)
 {
 	switch (domain_type(info)) {
 	case GUEST_PVH:
 		return 0;
 	case GUEST_HVM:
-		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
+		return err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
 			       "guest %s is HVM: the state of its device model (QEMU) is not "
 			       "moved by this version; only PVH guests are", name);
 	case GUEST_PV:
 		break;
 	}
 	if (!(capabilities & XEN_SYSCTL_PHYSCAP_shadow))
-		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
+		return err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
 			       "guest %s is PV: Xen on this host was built without shadow paging, "
 			       "so it cannot track the guest's dirty pages; make it PVH", name);
-	return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
+	return err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
 		       "guest %s is PV: this version moves PVH guests only", name);
 }
 
 int domain_check_movable(const xc_domaininfo_t *info, uint32_t capabilities, const char *name,
-			 struct err *err)
+			 struct reasons *reasons)
 {
-	int rc = check_type(info, capabilities, name, err);
+	int rc = check_type(info, capabilities, name, reasons);
 
-	if (rc < 0)
-		return rc;
-	rc = check_state(info, name, err);
-	if (rc < 0)
-		return rc;
+	check_state(info, name, reasons);
 	if (info->max_vcpu_id >= GUEST_VCPUS_MAX)
-		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
-			       "guest %s has no vcpus, or more than %d", name, GUEST_VCPUS_MAX);
-	return 0;
+		rc = err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
+			     "guest %s has no vcpus, or more than %d", name, GUEST_VCPUS_MAX);
+	return rc;
 }
 
 /*
  * What the guest says of itself: it may lie, and then the suspend is not acknowledged. Linux says
  * it when it boots, and not again: of a guest that has moved before, silence means nothing.
  */
-static int check_suspends(struct store *store, uint32_t domid, const char *name, struct err *err)
+static void check_suspends(struct store *store, uint32_t domid, const char *name,
+			   struct reasons *reasons)
 {
 	CLEANUP_FREE char *says =
 		store_read(store, "/local/domain/%u/control/feature-suspend", domid);
 
-	if (!says || !*says || strcmp(says, "1") == 0)
-		return 0;
-	return err_set(err, ERR_REFUSED, -EPERM,
-		       "guest %s says that it cannot suspend (control/feature-suspend); Linux "
-		       "needs CONFIG_HIBERNATE_CALLBACKS", name);
+	if (says && *says && strcmp(says, "1") != 0)
+		err_set(reasons_next(reasons), ERR_REFUSED, -EPERM,
+			"guest %s says that it cannot suspend (control/feature-suspend); Linux "
+			"needs CONFIG_HIBERNATE_CALLBACKS", name);
+}
+
+/* libxenguest moves no virtual NUMA, which libxl therefore refuses to save, too. */
+static void check_vnuma(struct hypervisor *hypervisor, uint32_t domid, const char *name,
+			struct reasons *reasons)
+{
+	if (hypervisor->ops->has_vnuma(hypervisor, domid))
+		err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
+			"guest %s has a virtual NUMA layout, which Xen cannot move; start it "
+			"without vnuma= in its configuration", name);
 }
 
 /* ---- what it is ---- */
@@ -117,6 +123,8 @@ static int describe_hypervisor(struct hypervisor *hypervisor, const xc_domaininf
 				    &guest->console_pfn, err);
 	if (rc == 0)
 		rc = ops->paging_pool(hypervisor, guest->domid, &guest->paging_pool_bytes, err);
+	if (rc == 0)
+		rc = ops->cpu_policy(hypervisor, guest->domid, &guest->cpu_policy, err);
 	if (rc < 0)
 		return rc;
 	rc = ops->scheduling(hypervisor, guest->domid, &guest->cpu_weight, &guest->cpu_cap_percent,
@@ -195,32 +203,55 @@ static int find_domid(struct hypervisor *hypervisor, struct store *store, const 
 	return rc;
 }
 
-int domain_describe(struct hypervisor *hypervisor, struct store *store, const char *vm,
-		    struct description *guest, struct err *err)
+/* All that can be said against moving it; negative when it cannot be described. */
+static int check(struct hypervisor *hypervisor, struct store *store, const xc_domaininfo_t *info,
+		 uint32_t capabilities, const char *name, struct reasons *reasons)
 {
-	struct hypervisor_facts facts;
-	char path[XL_CONFIG_PATH_MAX];
-	xc_domaininfo_t info;
-	uint32_t domid = 0;
-	int rc;
+	int rc = domain_check_movable(info, capabilities, name, reasons);
 
-	rc = find_domid(hypervisor, store, vm, &domid, err);
-	if (rc == 0)
-		rc = hypervisor_domain(hypervisor, domid, &info, err);
-	if (rc == 0)
-		rc = hypervisor->ops->facts(hypervisor, &facts, err);
-	if (rc == 0)
-		rc = describe_name(store, domid, guest, err);
-	if (rc == 0)
-		rc = domain_check_movable(&info, facts.capabilities, guest->name, err);
-	if (rc == 0)
-		rc = check_suspends(store, domid, guest->name, err);
-	if (rc == 0)
-		rc = describe_hypervisor(hypervisor, &info, guest, err);
+	check_suspends(store, info->domain, name, reasons);
+	check_vnuma(hypervisor, info->domain, name, reasons);
+	return rc;
+}
+
+static int describe(struct hypervisor *hypervisor, struct store *store,
+		    const xc_domaininfo_t *info, struct description *guest, struct err *err)
+{
+	char path[XL_CONFIG_PATH_MAX];
+	int rc = describe_hypervisor(hypervisor, info, guest, err);
+
 	if (rc < 0)
 		return rc;
-	memcpy(guest->xen_version, facts.version, sizeof(guest->xen_version));
 	describe_store(store, guest);
-	return xl_config_read(xl_config_path(domid, guest->uuid, path), &guest->config,
+	return xl_config_read(xl_config_path(guest->domid, guest->uuid, path), &guest->config,
 			      &guest->config_bytes, err);
+}
+
+int domain_describe(struct hypervisor *hypervisor, struct store *store, const char *vm,
+		    struct description *guest, struct reasons *reasons)
+{
+	struct hypervisor_facts facts;
+	xc_domaininfo_t info;
+	struct err why;
+	int rc;
+
+	rc = find_domid(hypervisor, store, vm, &guest->domid, &why);
+	if (rc == 0)
+		rc = hypervisor_domain(hypervisor, guest->domid, &info, &why);
+	if (rc == 0)
+		rc = hypervisor->ops->facts(hypervisor, &facts, &why);
+	if (rc == 0)
+		rc = describe_name(store, guest->domid, guest, &why);
+	if (rc < 0) {
+		*reasons_next(reasons) = why;
+		return rc;
+	}
+	memcpy(guest->xen_version, facts.version, sizeof(guest->xen_version));
+	rc = check(hypervisor, store, &info, facts.capabilities, guest->name, reasons);
+	if (rc < 0)
+		return rc;
+	rc = describe(hypervisor, store, &info, guest, &why);
+	if (rc < 0)
+		*reasons_next(reasons) = why;
+	return rc;
 }

@@ -87,6 +87,26 @@ static void judge_type(const struct hypervisor_facts *facts, const struct descri
 			"have", guest->name);
 }
 
+/* Xen itself would say so only when the guest exists here and its memory is about to come. */
+static void judge_cpu(struct hypervisor *hypervisor, const struct description *guest,
+		      struct reasons *reasons)
+{
+	struct err why;
+	int rc;
+
+	if (guest->cpu_policy.leaf_count == 0) /* an older source does not say */
+		return;
+	rc = hypervisor->ops->judge_cpu(hypervisor, guest->type, &guest->cpu_policy, &why);
+	if (rc == -EOPNOTSUPP)
+		err_set(reasons_next(reasons), ERR_INCOMPATIBLE, rc,
+			"guest %s sees a processor that can do what this host's cannot (%s); move "
+			"it to a host with the same processor or a newer one, or start it anew "
+			"with what all hosts have (cpuid= in its configuration)", guest->name,
+			why.message);
+	else if (rc < 0)
+		*reasons_next(reasons) = why;
+}
+
 /* `same`: the domain with the guest's UUID, which was spoken of already. */
 static void judge_name(const struct domain_list *list, const char *name,
 		       const struct guest_summary *same, struct reasons *reasons)
@@ -144,5 +164,6 @@ void domain_examine(struct hypervisor *hypervisor, struct store *store,
 		domain_judge(&facts, &list, guest, reasons);
 	else
 		*reasons_next(reasons) = err;
+	judge_cpu(hypervisor, guest, reasons);
 	domain_list_fini(&list);
 }

@@ -111,12 +111,13 @@ struct host_ops {
 		    int (*each)(const struct guest_summary *guest, void *data), void *data,
 		    struct err *err);
 	/*
-	 * Describes the running guest `vm` (name, UUID or domid). ERR_NO_GUEST when there is none,
-	 * ERR_REFUSED with the reason when it cannot be moved: not running, a type or a device kind
-	 * that is not supported, dirty pages that Xen cannot track.
+	 * Describes the running guest `vm` (name, UUID or domid), and adds every reason why it
+	 * cannot be moved: not running, a type or a device kind that is not supported, dirty pages
+	 * that Xen cannot track. Negative, with at least one reason, when it is not even described:
+	 * there is none (ERR_NO_GUEST), or it is of a type that cannot be.
 	 */
 	int (*describe)(struct host *host, const char *vm, struct description *guest,
-			struct err *err);
+			struct reasons *reasons);
 	/*
 	 * Adds every reason why this host cannot take `guest`: name or UUID taken, memory, bridge,
 	 * disk, disk's size, script, Xen's version. `late_disks`: the plan attaches disks after the

@@ -56,12 +56,12 @@ static int host_list(struct host *host,
 }
 
 static int host_describe(struct host *host, const char *vm, struct description *guest,
-			 struct err *err)
+			 struct reasons *reasons)
 {
-	int rc = domain_describe(xen(host)->hypervisor, xen(host)->store, vm, guest, err);
+	int rc = domain_describe(xen(host)->hypervisor, xen(host)->store, vm, guest, reasons);
 
-	if (rc == 0)
-		rc = devices_describe(xen(host)->store, guest->domid, guest, err);
+	if (guest->domid != 0)
+		devices_describe(xen(host)->store, guest->domid, guest, reasons);
 	if (rc < 0) {
 		description_fini(guest);
 		description_init(guest);

@@ -37,6 +37,19 @@ struct hypervisor_ops {
 	int (*paging_pool)(struct hypervisor *hypervisor, uint32_t domid, uint64_t *bytes,
 			   struct err *err);
 
+	/* Whether the domain has a virtual NUMA layout. */
+	bool (*has_vnuma)(struct hypervisor *hypervisor, uint32_t domid);
+	/* Which processor the domain sees. */
+	int (*cpu_policy)(struct hypervisor *hypervisor, uint32_t domid, struct cpu_policy *policy,
+			  struct err *err);
+	/*
+	 * Whether this host can show a guest of that type such a processor, as libxenguest compares
+	 * them. ERR_INCOMPATIBLE, -EOPNOTSUPP with the leaf or MSR in the library's words; -EBADMSG
+	 * when it is no processor at all.
+	 */
+	int (*judge_cpu)(struct hypervisor *hypervisor, enum guest_type type,
+			 const struct cpu_policy *policy, struct err *err);
+
 	/*
 	 * The scheduler's weight of a domain, and its cap in percent of one CPU (0: none).
 	 * -EOPNOTSUPP where the scheduler knows neither: only credit and credit2 do.

@@ -115,6 +115,94 @@ static int xen_paging_pool(struct hypervisor *hypervisor, uint32_t domid, uint64
 	return 0;
 }
 
+static bool xen_has_vnuma(struct hypervisor *hypervisor, uint32_t domid)
+{
+	uint32_t nodes = 0, ranges = 0, vcpus = 0;
+	int r = xc_domain_getvnuma(xen(hypervisor)->xch, domid, &nodes, &ranges, &vcpus, NULL, NULL,
+				   NULL);
+
+	return r == 0 || errno == ENOBUFS; /* without room for it, Xen says how much there is */
+}
+
+/* ---- the processor ---- */
+
+_Static_assert(sizeof(struct cpu_leaf) == sizeof(xen_cpuid_leaf_t), "leaves are Xen's");
+_Static_assert(sizeof(struct cpu_msr) == sizeof(xen_msr_entry_t), "MSRs are Xen's");
+
+static int serialise(xc_interface *xch, uint32_t domid, xc_cpu_policy_t *library,
+		     struct cpu_policy *policy)
+{
+	xen_cpuid_leaf_t leaves[CPU_LEAVES_MAX];
+	xen_msr_entry_t msrs[CPU_MSRS_MAX];
+	uint32_t leaf_count = CPU_LEAVES_MAX, msr_count = CPU_MSRS_MAX;
+
+	if (xc_cpu_policy_get_domain(xch, domid, library) < 0 ||
+	    xc_cpu_policy_serialise(xch, library, leaves, &leaf_count, msrs, &msr_count) < 0)
+		return -1;
+	memcpy(policy->leaves, leaves, leaf_count * sizeof(leaves[0]));
+	memcpy(policy->msrs, msrs, msr_count * sizeof(msrs[0]));
+	policy->leaf_count = leaf_count;
+	policy->msr_count = msr_count;
+	return 0;
+}
+
+static int xen_cpu_policy(struct hypervisor *hypervisor, uint32_t domid,
+			  struct cpu_policy *policy, struct err *err)
+{
+	xc_cpu_policy_t *library = xc_cpu_policy_init();
+	int r = library ? serialise(xen(hypervisor)->xch, domid, library, policy) : -1;
+	int rc = r < 0 ? failed(hypervisor, err, "read which processor domain %u sees", domid) : 0;
+
+	xc_cpu_policy_destroy(library);
+	return rc;
+}
+
+static int deserialise(xc_interface *xch, const struct cpu_policy *policy,
+		       xc_cpu_policy_t *library)
+{
+	xen_cpuid_leaf_t leaves[CPU_LEAVES_MAX];
+	xen_msr_entry_t msrs[CPU_MSRS_MAX];
+
+	memcpy(leaves, policy->leaves, policy->leaf_count * sizeof(leaves[0]));
+	memcpy(msrs, policy->msrs, policy->msr_count * sizeof(msrs[0]));
+	if (xc_cpu_policy_update_cpuid(xch, library, leaves, (uint32_t)policy->leaf_count) < 0)
+		return -1;
+	return xc_cpu_policy_update_msrs(xch, library, msrs, (uint32_t)policy->msr_count);
+}
+
+/* As Xen itself does when the policy is set: against the most that a guest may have here. */
+static int compare_cpu(struct hypervisor *hypervisor, enum guest_type type,
+		       const struct cpu_policy *policy, xc_cpu_policy_t *here,
+		       xc_cpu_policy_t *guest, struct err *err)
+{
+	char *words = xen(hypervisor)->words;
+	xc_interface *xch = xen(hypervisor)->xch;
+	unsigned int most = type == GUEST_PV ? XEN_SYSCTL_cpu_policy_pv_max :
+					       XEN_SYSCTL_cpu_policy_hvm_max;
+
+	if (xc_cpu_policy_get_system(xch, most, here) < 0)
+		return failed(hypervisor, err, "read what this host's processor can do");
+	if (deserialise(xch, policy, guest) < 0)
+		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,
+			       "which processor the guest sees cannot be understood here");
+	*words = '\0';
+	if (xc_cpu_policy_is_compatible(xch, here, guest))
+		return 0;
+	return err_set(err, ERR_INCOMPATIBLE, -EOPNOTSUPP, "%s", words);
+}
+
+static int xen_judge_cpu(struct hypervisor *hypervisor, enum guest_type type,
+			 const struct cpu_policy *policy, struct err *err)
+{
+	xc_cpu_policy_t *here = xc_cpu_policy_init(), *guest = xc_cpu_policy_init();
+	int rc = here && guest ? compare_cpu(hypervisor, type, policy, here, guest, err) :
+				 err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
+
+	xc_cpu_policy_destroy(here);
+	xc_cpu_policy_destroy(guest);
+	return rc;
+}
+
 /* ---- scheduling ---- */
 
 /* credit and credit2 say the same in structures of their own. */
@@ -314,6 +402,9 @@ static const struct hypervisor_ops xen_ops = {
 	.domains = xen_domains,
 	.parameter = xen_parameter,
 	.paging_pool = xen_paging_pool,
+	.has_vnuma = xen_has_vnuma,
+	.cpu_policy = xen_cpu_policy,
+	.judge_cpu = xen_judge_cpu,
 	.scheduling = xen_scheduling,
 	.schedule = xen_schedule,
 	.track = xen_track,

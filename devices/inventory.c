@@ -136,32 +136,35 @@ static int describe(const struct site *site, uint32_t domid, struct device *devi
 	return rc ? err_prefix(err, rc, "%s", device_label(device, label, sizeof(label))) : 0;
 }
 
-int site_describe(const struct site *site, uint32_t domid, struct description *guest,
-		  struct err *err)
+void site_describe(const struct site *site, uint32_t domid, struct description *guest,
+		   struct reasons *reasons)
 {
 	struct inventory inventory = { .count = 0 };
-	int rc = 0;
+	struct err why;
 
 	take_backends(site->store, domid, &inventory);
 	take_elsewhere(site->store, domid, &inventory);
 	if (inventory.strange[0])
-		return err_set(err, ERR_REFUSED, -EOPNOTSUPP,
-			       "these devices cannot be moved: %s; detach them first",
-			       inventory.strange);
-	for (size_t i = 0; !rc && i < inventory.count; i++) {
-		struct device *device = &guest->devices[guest->device_count++];
+		err_set(reasons_next(reasons), ERR_REFUSED, -EOPNOTSUPP,
+			"these devices cannot be moved: %s; detach them first", inventory.strange);
+	for (size_t i = 0; i < inventory.count; i++) {
+		struct device *device = &guest->devices[guest->device_count];
 
 		device->kind = inventory.list[i].kind;
 		device->id = inventory.list[i].id;
-		rc = describe(site, domid, device, err);
+		if (describe(site, domid, device, &why) == 0) {
+			guest->device_count++;
+		} else {
+			device_fini(device);
+			*reasons_next(reasons) = why;
+		}
 	}
-	return rc;
 }
 
-int devices_describe(struct store *store, uint32_t domid, struct description *guest,
-		     struct err *err)
+void devices_describe(struct store *store, uint32_t domid, struct description *guest,
+		      struct reasons *reasons)
 {
 	const struct site site = site_here(store, &clock_system);
 
-	return site_describe(&site, domid, guest, err);
+	site_describe(&site, domid, guest, reasons);
 }

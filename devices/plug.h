@@ -22,10 +22,10 @@
 
 /*
  * Fills guest->devices, by kind and then id, from what the toolstack wrote (never from nodes that
- * the guest may write). -EOPNOTSUPP, ERR_REFUSED naming every device that cannot be moved.
+ * the guest may write). What cannot be moved is a reason, and left out.
  */
-int devices_describe(struct store *store, uint32_t domid, struct description *guest,
-		     struct err *err);
+void devices_describe(struct store *store, uint32_t domid, struct description *guest,
+		      struct reasons *reasons);
 
 /*
  * Adds every reason why this host cannot take one of the devices: nodes, script, bridge, disk.
@@ -71,8 +71,8 @@ struct devices {
 /* The devices of `guest` of the kinds in `kinds`. */
 struct devices devices_of(const struct description *guest, unsigned kinds);
 
-int site_describe(const struct site *site, uint32_t domid, struct description *guest,
-		  struct err *err);
+void site_describe(const struct site *site, uint32_t domid, struct description *guest,
+		   struct reasons *reasons);
 void site_examine(const struct site *site, const struct description *guest, bool late_disks,
 		  struct reasons *reasons);
 int site_plug(const struct site *site, const struct devices *devices, bool in_turn,

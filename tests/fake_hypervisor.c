@@ -88,6 +88,31 @@ static int fake_paging_pool(struct hypervisor *hypervisor, uint32_t domid, uint6
 	return 0;
 }
 
+static bool fake_has_vnuma(struct hypervisor *hypervisor, uint32_t domid)
+{
+	(void)domid;
+	return fake(hypervisor)->vnuma;
+}
+
+static int fake_cpu_policy(struct hypervisor *hypervisor, uint32_t domid,
+			   struct cpu_policy *policy, struct err *err)
+{
+	(void)domid, (void)err;
+	policy->leaf_count = 1;
+	policy->leaves[0] = (struct cpu_leaf){ .subleaf = UINT32_MAX,
+					       .eax = fake(hypervisor)->cpu_leaf_max };
+	return 0;
+}
+
+static int fake_judge_cpu(struct hypervisor *hypervisor, enum guest_type type,
+			  const struct cpu_policy *policy, struct err *err)
+{
+	(void)type;
+	if (policy->leaves[0].eax <= fake(hypervisor)->cpu_leaf_max)
+		return 0;
+	return err_set(err, ERR_INCOMPATIBLE, -EOPNOTSUPP, "Leaf 00000000 is not compatible");
+}
+
 static int check_scheduler(const struct fake_hypervisor *self, struct err *err)
 {
 	return self->weight ? 0 : err_set(err, ERR_REFUSED, -EOPNOTSUPP, "Xen: no caps");
@@ -249,6 +274,9 @@ static const struct hypervisor_ops fake_ops = {
 	.domains = fake_domains,
 	.parameter = fake_parameter,
 	.paging_pool = fake_paging_pool,
+	.has_vnuma = fake_has_vnuma,
+	.cpu_policy = fake_cpu_policy,
+	.judge_cpu = fake_judge_cpu,
 	.scheduling = fake_scheduling,
 	.schedule = fake_schedule,
 	.track = fake_track,

@@ -19,6 +19,8 @@ struct fake_hypervisor {
 	size_t count;
 	struct xen_domctl_createdomain config; /* of the last domain created */
 	uint32_t weight, cap_percent; /* of every domain; weight 0: no scheduler with caps */
+	uint32_t cpu_leaf_max;        /* of this host's processor, and of every guest's */
+	bool vnuma;                   /* of every domain */
 	bool tracked, tracks_by_another;
 	uint64_t dirty_pages;
 	uint64_t claimed_pages;

@@ -72,15 +72,20 @@ static int host_list(struct host *host, int (*each)(const struct guest_summary *
 }
 
 static int host_describe(struct host *host, const char *vm, struct description *guest,
-			 struct err *err)
+			 struct reasons *reasons)
 {
+	struct err why;
+	int rc = enter(CONTAINER(host, host), &why, "describe");
+
+	if (rc < 0)
+		*reasons_next(reasons) = why;
 	snprintf(guest->name, sizeof(guest->name), "%s", vm);
 	snprintf(guest->uuid, sizeof(guest->uuid), FAKE_GUEST_UUID);
 	guest->type = GUEST_PVH;
 	guest->vcpus = 1;
 	guest->cpu_cap_percent = 35;
 	guest->domid = 7;
-	return enter(CONTAINER(host, host), err, "describe");
+	return rc;
 }
 
 static void host_examine(struct host *host, const struct description *guest, bool late_disks,

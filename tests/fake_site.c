@@ -274,6 +274,26 @@ struct fake_site *fake_site_new(void)
 	return fake;
 }
 
+void fake_site_write_disk(struct fake_site *fake, uint64_t at, const void *bytes, size_t size)
+{
+	FILE *file = fopen(fake->disk, "r+e");
+
+	assert(file);
+	assert(fseek(file, (long)at, SEEK_SET) == 0);
+	assert(fwrite(bytes, 1, size, file) == size);
+	fclose(file);
+}
+
+void fake_site_write(struct fake_site *fake, const char *name, const char *text)
+{
+	char folder[256], path[256];
+
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(name, '/') - name), name);
+	make_folders(fake, folder);
+	path_of(fake, name, path);
+	write_file(path, text, 0600);
+}
+
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
 {
 	(void)status;

@@ -43,6 +43,11 @@ void fake_site_script(struct fake_site *fake, const char *name, const char *body
 char *fake_site_read(struct fake_site *fake, const char *name);
 void fake_site_remove(struct fake_site *fake, const char *name);
 
+/* Writes to the disk. */
+void fake_site_write_disk(struct fake_site *fake, uint64_t at, const void *bytes, size_t size);
+/* Writes a file of the folder, and the folders above it: "sys/dev/block/8:0/wwid". */
+void fake_site_write(struct fake_site *fake, const char *name, const char *text);
+
 /* A guest FAKE_DOMID with a VBD xvda on the disk and a VIF 0 on xenbr0. */
 void fake_site_guest(struct fake_site *fake, struct description *guest);
 uint64_t fake_site_deadline(struct fake_site *fake, uint64_t ms);

@@ -12,6 +12,10 @@ ask() {
 	exits "$1" "$2" ferry A vm-migrate vm=g1 host=B live=true dry-run=true "${@:3}"
 }
 
+domid() {
+	ferry A vm-list params=domid,name-label --minimal | tr ',' '\n' | head -n 1
+}
+
 hosts_up --memory-mib 256
 check 'a guest starts' guest_up A 1 64 1 1
 
@@ -32,5 +36,20 @@ check 'a host that nobody answers from is a reason' exits 7 'reason' \
 	ferry A vm-migrate vm=g1 host=127.0.0.1:9 live=true dry-run=true
 check 'a guest that is not there is one' exits 7 'no guest' \
 	ferry A vm-migrate vm=nosuch host=B live=true dry-run=true
+
+# What stands against it at either host.
+host_up C --preload "$fault" --memory-mib 256 --cpu-leaf-max 7
+on A xenstore-write "/local/domain/$(domid 1)/control/feature-suspend" 0
+on A xenstore-write "/local/domain/0/backend/vkbd/$(domid 1)/0/state" 1
+for what in 'cannot suspend' 'cannot be moved: vkbd 0' 'Leaf 0 .* is not compatible' \
+	'3 reasons'; do
+	check "both hosts' reasons: $what" exits 7 "$what" \
+		ferry A vm-migrate vm=g1 host=C live=true dry-run=true
+done
+check 'a migration is refused for what its source has against it' exits 7 'cannot be moved: vkbd' \
+	ferry A vm-migrate vm=g1 host=B live=true
+on A xenstore-rm "/local/domain/0/backend/vkbd/$(domid 1)"
+on A xenstore-rm "/local/domain/$(domid 1)/control/feature-suspend"
+check 'or for what its target has' exits 7 'Leaf 0 ' ferry A vm-migrate vm=g1 host=C live=true
 check 'the guest is still well' is_well 1 A 1 1
 finish

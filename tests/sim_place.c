@@ -49,7 +49,9 @@ void sim_place_open(struct sim_place *place, uint64_t memory_pages)
 		clean_up_after(place->folder, pipe);
 	close(pipe[0]);
 	place->cleaner_fd = pipe[1];
-	assert_int_equal(sim_host_create(place->folder, memory_pages, &err), 0);
+	assert_int_equal(sim_host_create(place->folder,
+					 &(struct sim_host_config){ memory_pages, 0 }, &err),
+			 0);
 	assert_int_equal(sim_host_open(place->folder, &place->host, &err), 0);
 }
 

@@ -118,6 +118,15 @@ static void a_uuid_survives_both_ways(void **state)
 
 /* ---- describing ---- */
 
+/* Whether one of the reasons has `words`. */
+static bool has_reason(const struct domain_fixture *f, const char *words)
+{
+	for (size_t i = 0; i < f->reasons.count; i++)
+		if (strstr(f->reasons.list[i].message, words))
+			return true;
+	return false;
+}
+
 static void a_description_has_what_xen_and_dom0_say(void **state)
 {
 	struct domain_fixture *f = *state;
@@ -131,7 +140,8 @@ static void a_description_has_what_xen_and_dom0_say(void **state)
 	store_write(f->store, "98304", "/local/domain/7/memory/static-max");
 	store_write(f->store, "1700000000.5", "/vm/%s/start_time", UUID_1);
 
-	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", guest, &f->err), 0);
+	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", guest, &f->reasons),
+			 0);
 
 	assert_int_equal(guest->domid, 7);
 	assert_string_equal(guest->uuid, UUID_1);
@@ -174,9 +184,11 @@ static void a_guest_that_cannot_move_is_refused_and_told_why(void **state)
 		xc_domaininfo_t info = { .flags = cases[i].flags };
 
 		info.arch_config.emulation_flags = cases[i].emulation;
-		assert_true(domain_check_movable(&info, cases[i].capabilities, "g1", &f->err) < 0);
-		assert_int_equal(f->err.code, ERR_REFUSED);
-		assert_non_null(strstr(f->err.message, cases[i].reason));
+		f->reasons.count = 0;
+		domain_check_movable(&info, cases[i].capabilities, "g1", &f->reasons);
+		assert_int_equal(f->reasons.count, 1);
+		assert_int_equal(f->reasons.list[0].code, ERR_REFUSED);
+		assert_true(has_reason(f, cases[i].reason));
 	}
 }
 
@@ -187,7 +199,9 @@ static void a_guest_that_has_moved_and_says_nothing_may_move_again(void **state)
 	domain_fixture_add(f, 7, UUID_1, "g1");
 	store_write(f->store, "", "/local/domain/7/control/feature-suspend");
 
-	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->err), 0);
+	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->reasons),
+			 0);
+	assert_int_equal(f->reasons.count, 0);
 }
 
 static void a_guest_that_says_it_cannot_suspend_is_refused(void **state)
@@ -197,22 +211,33 @@ static void a_guest_that_says_it_cannot_suspend_is_refused(void **state)
 	domain_fixture_add(f, 7, UUID_1, "g1");
 	store_write(f->store, "0", "/local/domain/7/control/feature-suspend");
 
-	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->err),
-			 -EPERM);
+	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->reasons),
+			 0);
 
-	assert_non_null(strstr(f->err.message, "feature-suspend"));
+	assert_int_equal(f->reasons.count, 1);
+	assert_true(has_reason(f, "feature-suspend"));
+}
+
+static void all_that_keeps_a_guest_here_is_told_at_once(void **state)
+{
+	struct domain_fixture *f = *state;
+
+	domain_fixture_add(f, 7, UUID_1, "g1");
+	store_write(f->store, "0", "/local/domain/7/control/feature-suspend");
+	fake_hypervisor_find(&f->xen, 7)->flags |= XEN_DOMINF_paused;
+	f->xen.vnuma = true;
+
+	assert_int_equal(domain_describe(f->hypervisor, f->store, "g1", &f->guest, &f->reasons),
+			 0);
+
+	assert_int_equal(f->reasons.count, 3);
+	assert_true(has_reason(f, "xl unpause g1"));
+	assert_true(has_reason(f, "feature-suspend"));
+	assert_true(has_reason(f, "vnuma="));
+	assert_int_equal(f->guest.vcpus, 1); /* described, for the target to judge, too */
 }
 
 /* ---- judging ---- */
-
-/* Whether one of the reasons has `words`. */
-static bool has_reason(const struct domain_fixture *f, const char *words)
-{
-	for (size_t i = 0; i < f->reasons.count; i++)
-		if (strstr(f->reasons.list[i].message, words))
-			return true;
-	return false;
-}
 
 static void judge(struct domain_fixture *f)
 {
@@ -280,6 +305,27 @@ static void a_guest_goes_to_the_same_xen_or_a_newer_one(void **state)
 	}
 }
 
+static void a_processor_that_can_less_is_a_reason(void **state)
+{
+	struct domain_fixture *f = *state;
+
+	f->xen.cpu_leaf_max = 13;
+	f->guest.cpu_policy.leaf_count = 1;
+	f->guest.cpu_policy.leaves[0].eax = 13;
+	judge(f);
+	assert_int_equal(f->reasons.count, 0);
+
+	f->guest.cpu_policy.leaves[0].eax = 20;
+	judge(f);
+	assert_int_equal(f->reasons.count, 1);
+	assert_int_equal(f->reasons.list[0].code, ERR_INCOMPATIBLE);
+	assert_true(has_reason(f, "Leaf 00000000"));
+
+	f->guest.cpu_policy.leaf_count = 0; /* of an older source */
+	judge(f);
+	assert_int_equal(f->reasons.count, 0);
+}
+
 static void the_same_host_is_recognised(void **state)
 {
 	struct domain_fixture *f = *state;
@@ -340,10 +386,12 @@ int main(void)
 		TEST(a_guest_that_cannot_move_is_refused_and_told_why),
 		TEST(a_guest_that_has_moved_and_says_nothing_may_move_again),
 		TEST(a_guest_that_says_it_cannot_suspend_is_refused),
+		TEST(all_that_keeps_a_guest_here_is_told_at_once),
 		TEST(a_host_with_room_has_no_reason),
 		TEST(memory_counts_to_the_page_and_is_told_in_mib),
 		TEST(a_ballooned_guest_claims_what_it_may_take_meanwhile),
 		TEST(a_guest_goes_to_the_same_xen_or_a_newer_one),
+		TEST(a_processor_that_can_less_is_a_reason),
 		TEST(the_same_host_is_recognised),
 		TEST(a_taken_uuid_and_taken_names_are_all_told),
 		TEST(another_type_and_unknown_features_are_incompatible),

@@ -39,6 +39,11 @@ static void fill(struct description *guest)
 	guest->emulation_flags = 1;
 	guest->cpu_weight = 512;
 	guest->cpu_cap_percent = 150;
+	guest->cpu_policy.leaf_count = 2;
+	guest->cpu_policy.leaves[0] = (struct cpu_leaf){ 0, UINT32_MAX, 13, 2, 3, 4 };
+	guest->cpu_policy.leaves[1] = (struct cpu_leaf){ 7, 0, 0, 0x12345678, 5, 6 };
+	guest->cpu_policy.msr_count = 1;
+	guest->cpu_policy.msrs[0] = (struct cpu_msr){ 0xce, 0, UINT64_C(1) << 31 };
 	guest->pages_max = 24832;
 	guest->pages_now = 24592;
 	guest->paging_pool_bytes = 1441792;
@@ -52,6 +57,8 @@ static void fill(struct description *guest)
 	device->id = 51712;
 	device->attach = ATTACH_LATE;
 	device->size_bytes = UINT64_C(1) << 40;
+	SET(device->identity.device, "naa.6001405");
+	SET(device->identity.content, "gpt:0011223344556677");
 	device_add_backend_node(device, "dev", "xvda");
 	device_add_backend_node(device, "params", "/dev/vg/web-1");
 	device_add_frontend_node(device, "virtual-device", "51712");
@@ -111,13 +118,39 @@ static void what_arrives_is_what_left(void **state)
 	assert_int_equal(decoded->store_pfn, guest->store_pfn);
 	assert_int_equal(decoded->config_bytes, guest->config_bytes);
 	assert_memory_equal(decoded->config, guest->config, guest->config_bytes);
+	assert_memory_equal(&decoded->cpu_policy, &guest->cpu_policy, sizeof(guest->cpu_policy));
 	assert_int_equal(decoded->devices[0].attach, ATTACH_LATE);
+	assert_string_equal(decoded->devices[0].identity.device, "naa.6001405");
+	assert_string_equal(decoded->devices[0].identity.content, "gpt:0011223344556677");
 	assert_string_equal(device_backend_node(&decoded->devices[0], "params"), "/dev/vg/web-1");
 	tlv_writer_init(&again, DESCRIPTION_MAX);
 	description_encode(decoded, &again);
 	assert_int_equal(again.size, fixture->writer.size);
 	assert_memory_equal(again.bytes, fixture->writer.bytes, again.size);
 	tlv_writer_fini(&again);
+}
+
+static void a_processor_of_a_wrong_size_is_refused(void **state)
+{
+	static const uint8_t rows[(CPU_LEAVES_MAX + 1) * 24];
+	static const struct {
+		uint16_t type;
+		size_t size;
+	} bad[] = { { 35, 0 }, { 35, 23 }, { 35, sizeof(rows) }, { 36, 8 }, { 36, 17 * 16 } };
+	struct fixture *fixture = *state;
+
+	fixture->guest.cpu_policy.leaf_count = fixture->guest.cpu_policy.msr_count = 0;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct tlv_writer writer;
+
+		tlv_writer_init(&writer, DESCRIPTION_MAX);
+		description_encode(&fixture->guest, &writer);
+		tlv_put_bytes(&writer, bad[i].type, rows, bad[i].size);
+		assert_int_equal(description_decode(&fixture->decoded, writer.bytes, writer.size,
+						    &fixture->err), -EBADMSG);
+		assert_non_null(strstr(fixture->err.message, "the processor"));
+		tlv_writer_fini(&writer);
+	}
 }
 
 static void the_sources_domid_stays_at_the_source(void **state)
@@ -346,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(what_arrives_is_what_left),
+		TEST(a_processor_of_a_wrong_size_is_refused),
 		TEST(the_sources_domid_stays_at_the_source),
 		TEST(the_largest_guest_fits),
 		TEST(a_name_with_a_slash_is_refused),

@@ -110,7 +110,9 @@ static void run_guest(struct fixture *fixture)
 static int describe(struct fixture *fixture, struct description *guest)
 {
 	description_init(guest);
-	return site_describe(&fixture->fake->site, FAKE_DOMID, guest, &fixture->err);
+	fixture->reasons.count = 0;
+	site_describe(&fixture->fake->site, FAKE_DOMID, guest, &fixture->reasons);
+	return fixture->reasons.count > 0 ? reasons_join(&fixture->reasons, &fixture->err) : 0;
 }
 
 static void what_the_toolstack_wrote_is_described(void **state)
@@ -189,11 +191,12 @@ static void every_device_that_cannot_move_is_named(void **state)
 	store_write(fixture->store, "1", "/local/domain/0/backend/pci/8/0/state");
 	store_write(fixture->store, "/local/domain/3/backend/vif/7/1",
 		    "/libxl/7/device/vif/1/backend");
-	assert_int_equal(describe(fixture, &guest), -EOPNOTSUPP);
+	assert_int_equal(describe(fixture, &guest), -EPERM);
 	assert_int_equal(fixture->err.code, ERR_REFUSED);
 	assert_string_equal(fixture->err.message,
 			    "these devices cannot be moved: qdisk 51728, vkbd 0, vif 1 (in a "
 			    "driver domain); detach them first");
+	assert_int_equal(guest.device_count, 2);
 	description_fini(&guest);
 }
 
@@ -204,8 +207,10 @@ static void an_empty_drive_is_refused(void **state)
 
 	run_guest(fixture);
 	store_write(fixture->store, "", VBD_BACKEND "/params");
-	assert_int_equal(describe(fixture, &guest), -ENOMEDIUM);
+	assert_int_equal(describe(fixture, &guest), -EPERM);
 	assert_non_null(strstr(fixture->err.message, "vbd xvda: the drive is empty"));
+	assert_int_equal(guest.device_count, 1); /* the VIF, of which the target can judge */
+	assert_int_equal(guest.devices[0].kind, DEVICE_VIF);
 	description_fini(&guest);
 }
 
@@ -255,6 +260,23 @@ static void a_disk_of_another_size_is_another_disk(void **state)
 	fixture->guest.devices[0].size_bytes++;
 	assert_int_equal(examine(fixture, true), 1);
 	assert_non_null(strstr(fixture->reasons.list[0].message, "is it the same disk?"));
+}
+
+static void a_disk_of_the_same_size_under_the_same_path_may_be_another(void **state)
+{
+	struct fixture *fixture = *state;
+	struct disk_identity *source = &fixture->guest.devices[0].identity;
+
+	snprintf(source->content, sizeof(source->content), "gpt:00112233");
+	assert_int_equal(examine(fixture, true), 0); /* the disk here says nothing */
+	fake_site_write_disk(fixture->fake, 512, "EFI PART", 8);
+	fake_site_write_disk(fixture->fake, 568, "0123456789abcdef", 16);
+	assert_int_equal(examine(fixture, true), 1);
+	assert_non_null(strstr(fixture->reasons.list[0].message, "another disk here (gpt:3031"));
+
+	snprintf(source->content, sizeof(source->content), "gpt:%s",
+		 "30313233343536373839616263646566");
+	assert_int_equal(examine(fixture, true), 0);
 }
 
 static void a_taken_interface_name_is_a_reason(void **state)
@@ -495,6 +517,7 @@ int main(void)
 		TEST(a_file_is_welcome_only_where_disks_come_late),
 		TEST(every_reason_is_given_at_once),
 		TEST(a_disk_of_another_size_is_another_disk),
+		TEST(a_disk_of_the_same_size_under_the_same_path_may_be_another),
 		TEST(a_taken_interface_name_is_a_reason),
 		TEST(what_a_peer_makes_up_is_neither_looked_up_nor_written),
 		TEST(both_ends_and_libxls_record_are_written),

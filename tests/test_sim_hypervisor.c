@@ -65,9 +65,10 @@ static int tear_down(void **state)
 static void refuses_a_second_host_in_the_same_folder(void **state)
 {
 	struct fixture *fixture = *state;
+	const struct sim_host_config config = { MACHINE_PAGES, 0 };
 	struct err err;
 
-	assert_int_equal(sim_host_create(fixture->place.folder, MACHINE_PAGES, &err), -EEXIST);
+	assert_int_equal(sim_host_create(fixture->place.folder, &config, &err), -EEXIST);
 	assert_non_null(strstr(err.message, fixture->place.folder));
 }
 

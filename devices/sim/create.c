@@ -332,6 +332,7 @@ int creation_end(struct creation_host *host, const char *vm, uint64_t deadline_u
 		 struct err *err)
 {
 	struct sim_domain domain = { .domid = 0 };
+	struct reasons reasons = { .count = 0 };
 	struct description guest;
 	int rc;
 
@@ -343,9 +344,9 @@ int creation_end(struct creation_host *host, const char *vm, uint64_t deadline_u
 	description_init(&guest);
 	guest.domid = domain.domid;
 	domain_uuid_text(domain.config.uuid, guest.uuid);
-	rc = site_describe(&host->site, domain.domid, &guest, err);
-	if (!rc)
-		rc = clear(host, &guest, deadline_us, err);
+	site_describe(&host->site, domain.domid, &guest, &reasons);
+	rc = reasons.count > 0 ? reasons_join(&reasons, err) :
+				 clear(host, &guest, deadline_us, err);
 	description_fini(&guest);
 	return rc;
 }

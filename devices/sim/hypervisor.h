@@ -37,6 +37,7 @@
 #define SIM_FOLDER_VARIABLE "XENFERRY_SIM" /* names the host's folder to the preload library */
 
 #define SIM_PAGE_BYTES 4096u
+#define SIM_CPU_LEAF_MAX 13 /* the last leaf of CPUID, if nobody says otherwise: XSAVE's */
 #define SIM_DOMAINS_MAX 64
 #define SIM_PORTS_MAX 1024             /* of one domain; port 0 is none */
 #define SIM_PARAMS_MAX 64              /* HVM_PARAM_*: xen/hvm/params.h */
@@ -65,12 +66,17 @@ struct sim_events; /* ... on some of a domain's event channels */
 
 /* ---- the host ---- */
 
+struct sim_host_config {
+	uint64_t memory_pages;
+	uint32_t cpu_leaf_max; /* 0: SIM_CPU_LEAF_MAX */
+};
+
 /*
- * Makes a host of `memory_pages` frames in the existing, empty `folder`. Its name may have at most
- * 80 bytes, as a socket has to fit below it. Domain 0 is there, and its store ring. -EEXIST when
- * the folder holds a host.
+ * Makes such a host in the existing, empty `folder`, whose name may have at most 80 bytes, as a
+ * socket has to fit below it. Domain 0 is there, and its store ring. -EEXIST when the folder holds
+ * a host.
  */
-int sim_host_create(const char *folder, uint64_t memory_pages, struct err *err);
+int sim_host_create(const char *folder, const struct sim_host_config *config, struct err *err);
 
 int sim_host_open(const char *folder, struct sim_host **host, struct err *err);
 void sim_host_close(struct sim_host *host); /* accepts NULL */
@@ -80,6 +86,7 @@ struct sim_machine {
 	uint64_t pages_total;
 	uint64_t pages_free;    /* no domain has them yet, though some are claimed */
 	uint64_t pages_claimed; /* by domains that did not get them yet */
+	uint32_t cpu_leaf_max;  /* the last leaf of its processor, all that tells two apart */
 };
 
 void sim_host_machine(struct sim_host *host, struct sim_machine *machine);
@@ -103,6 +110,7 @@ struct sim_domain_config {
 	uint32_t vcpus_max;
 };
 
+
 struct sim_domain {
 	uint32_t domid;
 	struct sim_domain_config config;
@@ -112,6 +120,7 @@ struct sim_domain {
 	uint32_t pauses;          /* runs when 0, and when it is not shut down */
 	bool shut_down;
 	enum sim_shutdown reason;
+	uint32_t cpu_leaf_max;    /* of the processor that it sees */
 	uint32_t weight, cap_percent; /* the scheduler's; cap 0: none, 100: one whole processor */
 };
 
@@ -181,6 +190,8 @@ struct sim_tsc {
 
 int sim_tsc_get(struct sim_host *host, uint32_t domid, struct sim_tsc *tsc);
 int sim_tsc_set(struct sim_host *host, uint32_t domid, const struct sim_tsc *tsc);
+/* The last leaf of the processor that it sees; -EINVAL: the machine's has fewer. */
+int sim_cpu_set(struct sim_host *host, uint32_t domid, uint32_t leaf_max);
 
 /* ---- memory ---- */
 

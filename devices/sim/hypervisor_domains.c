@@ -45,6 +45,7 @@ static int create(struct sim_host *host, const struct sim_domain_config *config,
 	domain->seen.config = *config;
 	domain->seen.pauses = 1;
 	domain->seen.weight = WEIGHT_DEFAULT;
+	domain->seen.cpu_leaf_max = host->state->cpu_leaf_max;
 	if (host->state->next_domid <= chosen)
 		host->state->next_domid = chosen + 1;
 	domain->used = true; /* from here on there is one */
@@ -351,4 +352,19 @@ int sim_tsc_set(struct sim_host *host, uint32_t domid, const struct sim_tsc *tsc
 	domain->tsc = *tsc;
 	sim_unlock(host);
 	return 0;
+}
+
+int sim_cpu_set(struct sim_host *host, uint32_t domid, uint32_t leaf_max)
+{
+	struct domain *domain = sim_lock_domain(host, domid);
+	int rc = 0;
+
+	if (!domain)
+		return -ESRCH;
+	if (leaf_max > host->state->cpu_leaf_max)
+		rc = -EINVAL;
+	else
+		domain->seen.cpu_leaf_max = leaf_max;
+	sim_unlock(host);
+	return rc;
 }

@@ -143,14 +143,16 @@ static int make_lock(pthread_mutex_t *lock)
 }
 
 /* Domain 0 with the port of its own store ring, which its kernel has given out. */
-static int fill_state(struct sim_state *state, uint64_t memory_pages)
+static int fill_state(struct sim_state *state, const struct sim_host_config *config)
 {
 	struct domain *zero = &state->domains[0];
 
 	state->magic = SIM_MAGIC;
 	state->next_domid = 1;
-	state->pages_total = memory_pages;
+	state->pages_total = config->memory_pages;
+	state->cpu_leaf_max = config->cpu_leaf_max ? config->cpu_leaf_max : SIM_CPU_LEAF_MAX;
 	zero->used = true;
+	zero->seen.cpu_leaf_max = state->cpu_leaf_max;
 	zero->seen.vcpus = zero->seen.config.vcpus_max = 1;
 	zero->ports[1].state = PORT_UNBOUND;
 	return make_lock(&state->lock);
@@ -173,7 +175,7 @@ static int map_state(int folder_fd, const char *name, struct sim_state **state)
 	return 0;
 }
 
-static int make_state(int folder_fd, uint64_t memory_pages)
+static int make_state(int folder_fd, const struct sim_host_config *config)
 {
 	struct sim_state *state;
 	int rc = make_file(folder_fd, NEW_STATE_FILE, "", sizeof(*state));
@@ -182,7 +184,7 @@ static int make_state(int folder_fd, uint64_t memory_pages)
 		rc = map_state(folder_fd, NEW_STATE_FILE, &state);
 	if (rc)
 		return rc;
-	rc = fill_state(state, memory_pages);
+	rc = fill_state(state, config);
 	munmap(state, sizeof(*state));
 	/* complete, or not there; and not over one that is in use */
 	if (!rc && linkat(folder_fd, NEW_STATE_FILE, folder_fd, STATE_FILE, 0) < 0)
@@ -191,7 +193,7 @@ static int make_state(int folder_fd, uint64_t memory_pages)
 	return rc;
 }
 
-int sim_host_create(const char *folder, uint64_t memory_pages, struct err *err)
+int sim_host_create(const char *folder, const struct sim_host_config *config, struct err *err)
 {
 	CLEANUP_FD int folder_fd = -1;
 	int rc;
@@ -209,7 +211,7 @@ int sim_host_create(const char *folder, uint64_t memory_pages, struct err *err)
 	if (!rc)
 		rc = make_file(folder_fd, "proc/xen/xsd_kva", "", SIM_PAGE_BYTES);
 	if (!rc)
-		rc = make_state(folder_fd, memory_pages);
+		rc = make_state(folder_fd, config);
 	if (rc == -EEXIST)
 		return err_set(err, ERR_REFUSED, rc, "there is a simulated host in %s already: end "
 			       "it, or choose another folder", folder);
@@ -279,7 +281,8 @@ void sim_machine(struct sim_host *host, struct sim_machine *machine)
 {
 	const struct sim_state *state = host->state;
 
-	*machine = (struct sim_machine){ state->pages_total, state->pages_total, 0 };
+	*machine = (struct sim_machine){ state->pages_total, state->pages_total, 0,
+					 state->cpu_leaf_max };
 	for (size_t i = 0; i < SIM_DOMAINS_MAX; i++) {
 		if (!state->domains[i].used)
 			continue;

@@ -10,7 +10,7 @@
 
 #include "hypervisor.h"
 
-#define SIM_MAGIC UINT64_C(0x31726566696d7353) /* changes with the layout below */
+#define SIM_MAGIC UINT64_C(0x32726566696d7353) /* changes with the layout below */
 #define SIM_FOLDER_MAX 80
 #define SIM_ENDPOINTS_MAX 512
 
@@ -56,6 +56,7 @@ struct sim_state {
 	uint32_t changes;     /* a futex */
 	uint32_t next_domid;
 	uint64_t pages_total;
+	uint32_t cpu_leaf_max;
 	struct domain domains[SIM_DOMAINS_MAX]; /* the first is domain 0 */
 	struct endpoint endpoints[SIM_ENDPOINTS_MAX];
 	struct disk disks[SIM_DISKS_MAX];

@@ -283,28 +283,40 @@ static long set_tsc(struct sim_host *host, struct xen_domctl *op)
 	return sim_tsc_set(host, op->domain, &tsc);
 }
 
-/* A processor with nothing but a name: leaf 0, with no other after it, and no MSR. */
+void preload_cpu(uint32_t leaf_max, struct xen_cpuid_leaf *leaf)
+{
+	*leaf = (xen_cpuid_leaf_t){ .leaf = 0, .subleaf = XEN_CPUID_NO_SUBLEAF, .a = leaf_max };
+}
+
 static long get_policy(struct sim_host *host, struct xen_domctl *op)
 {
 	struct xen_domctl_cpu_policy *policy = &op->u.cpu_policy;
 	struct sim_domain domain;
+	int rc = sim_domain_get(host, op->domain, &domain);
 
+	if (rc)
+		return rc;
 	if (policy->nr_leaves < 1)
 		return -ENOBUFS;
-	*policy->leaves.p = (xen_cpuid_leaf_t){
-		.leaf = 0,
-		.subleaf = XEN_CPUID_NO_SUBLEAF,
-	};
+	preload_cpu(domain.cpu_leaf_max, policy->leaves.p);
 	policy->nr_leaves = 1;
 	policy->nr_msrs = 0;
-	return sim_domain_get(host, op->domain, &domain);
+	return 0;
 }
 
+/* As Xen: a guest sees no more than the host has. */
 static long set_policy(struct sim_host *host, struct xen_domctl *op)
 {
+	struct xen_domctl_cpu_policy *policy = &op->u.cpu_policy;
 	struct sim_domain domain;
+	int rc = sim_domain_get(host, op->domain, &domain);
 
-	return sim_domain_get(host, op->domain, &domain);
+	for (uint32_t i = 0; !rc && i < policy->nr_leaves; i++)
+		if (policy->leaves.p[i].leaf == 0)
+			rc = sim_cpu_set(host, op->domain, policy->leaves.p[i].a);
+	policy->err_leaf = rc == -EINVAL ? 0 : UINT32_MAX;
+	policy->err_subleaf = policy->err_msr = UINT32_MAX;
+	return rc;
 }
 
 /* ---- the table ---- */

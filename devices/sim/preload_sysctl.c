@@ -49,14 +49,22 @@ static long scheduler(struct sim_host *host, struct xen_sysctl *op)
 	return 0;
 }
 
-/* Only how much room a policy may take; without buffers that is all that is asked. */
+/* The most that a guest may see here; without buffers how much room any policy may take. */
 static long policy(struct sim_host *host, struct xen_sysctl *op)
 {
-	(void)host;
-	if (op->u.cpu_policy.leaves.p || op->u.cpu_policy.msrs.p)
-		return -EOPNOTSUPP;
-	op->u.cpu_policy.nr_leaves = POLICY_LEAVES_MAX;
-	op->u.cpu_policy.nr_msrs = POLICY_MSRS_MAX;
+	struct sim_machine machine;
+
+	if (!op->u.cpu_policy.leaves.p && !op->u.cpu_policy.msrs.p) {
+		op->u.cpu_policy.nr_leaves = POLICY_LEAVES_MAX;
+		op->u.cpu_policy.nr_msrs = POLICY_MSRS_MAX;
+		return 0;
+	}
+	if (op->u.cpu_policy.nr_leaves < 1)
+		return -ENOBUFS;
+	sim_host_machine(host, &machine);
+	preload_cpu(machine.cpu_leaf_max, op->u.cpu_policy.leaves.p);
+	op->u.cpu_policy.nr_leaves = 1;
+	op->u.cpu_policy.nr_msrs = 0;
 	return 0;
 }
 

@@ -30,7 +30,8 @@ joining=(--user --mount --preserve-credentials) # nsenter's
 
 usage() {
 	cat <<-'TEXT'
-	usage: simhost --name NAME [--world DIR] [--memory-mib N] [--costs PRESET|FILE]
+	usage: simhost --name NAME [--world DIR] [--memory-mib N] [--cpu-leaf-max N]
+	               [--costs PRESET|FILE]
 	               [--disk-latency-us N] [--disk-bytes-per-s N] [--dirty-pages-per-s N]
 	               [--working-set-pages N] [--queue-depth N] [--blocks-per-s N]
 	               [--suspend-cost-us N]
@@ -43,6 +44,7 @@ usage() {
 	one world (one for each user, unless --world says another folder) are on one switch.
 
 	  --memory-mib N  the host's memory (1024)
+	  --cpu-leaf-max  the last leaf of its processor (13): guests move to no smaller one
 	  --costs PRESET  what plugging and unplugging cost: none, xenserver-6.2, or a file
 	  --preload       one more library for xenferry's programs, to make things go wrong
 	  --tls off       speaks plain text with other hosts (on)
@@ -337,7 +339,7 @@ init() {
 	note_process pid "$XENFERRY_SIM/pid" "$outer_pid"
 	set_up_files
 	cp "$costs" "$XENFERRY_SIM/costs"
-	simmachine --folder "$XENFERRY_SIM" --memory-mib "$memory_mib"
+	simmachine --folder "$XENFERRY_SIM" --memory-mib "$memory_mib" "${machine_options[@]}"
 	set_up_network
 	start_programs
 	echo "$name is up: $memory_mib MiB, $(<"$XENFERRY_SIM/address"), costs ${costs##*/}"
@@ -425,7 +427,8 @@ usage_error() {
 
 main() {
 	local stage=run name='' world=${TMPDIR:-/tmp}/xenferry-sim-$UID memory_mib=1024 costs=none
-	local preload='' tls=on options=() backend_options=() guest_options=()
+	local preload='' tls=on options=() backend_options=() guest_options=() \
+		machine_options=()
 
 	while (($# > 0)); do
 		case $1 in
@@ -441,6 +444,7 @@ main() {
 		--preload) preload=$2 ;;
 		--tls) [[ $2 =~ ^(on|off)$ ]] || die "--tls wants on or off, not '$2'" && tls=$2 ;;
 		--memory-mib) is_number "$1" "$2" && memory_mib=$2 ;;
+		--cpu-leaf-max) is_number "$1" "$2" && machine_options+=("$1" "$2") ;;
 		--disk-latency-us | --disk-bytes-per-s)
 			is_number "$1" "$2" && backend_options+=("$1" "$2") ;;
 		--dirty-pages-per-s | --working-set-pages | --queue-depth | --blocks-per-s | \
@@ -458,7 +462,8 @@ main() {
 		die "--name wants up to 16 letters, digits and dashes, a letter first, not '$name'"
 	costs=$(find_costs "$costs")
 	options=(--name "$name" --world "$world" --memory-mib "$memory_mib" --costs "$costs"
-		--preload "$preload" --tls "$tls" "${backend_options[@]}" "${guest_options[@]}")
+		--preload "$preload" --tls "$tls" "${backend_options[@]}" "${guest_options[@]}"
+		"${machine_options[@]}")
 	"$stage" "$@"
 }
 

@@ -15,15 +15,18 @@
 
 #define MIB_PAGES (UINT64_C(1048576) / SIM_PAGE_BYTES)
 #define MEMORY_MIN_MIB 64
+#define CPU_LEAF_MAX 28 /* of what libxenguest knows */
 
 static const char usage_text[] =
-	"usage: simmachine --folder DIR --memory-mib N\n"
+	"usage: simmachine --folder DIR --memory-mib N [--cpu-leaf-max N]\n"
 	"\n"
-	"Makes a simulated machine with N MiB of memory in the existing, empty folder DIR.\n";
+	"Makes a simulated machine with N MiB of memory in the existing, empty folder DIR. Its\n"
+	"processor's last leaf tells it from others: a guest moves to no smaller one.\n";
 
 static const struct option options[] = {
 	{ "folder", required_argument, NULL, 'f' },
 	{ "memory-mib", required_argument, NULL, 'm' },
+	{ "cpu-leaf-max", required_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -53,17 +56,35 @@ static int read_memory(const char *text, uint64_t *mib, struct err *err)
 	return 0;
 }
 
-static int make(const char *folder, const char *memory, struct err *err)
+static int read_cpu(const char *text, uint32_t *leaf_max, struct err *err)
 {
+	unsigned long number;
+	char *end;
+
+	number = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || number > CPU_LEAF_MAX)
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "--cpu-leaf-max wants a number up to %d, not '%s'", CPU_LEAF_MAX,
+			       text);
+	*leaf_max = (uint32_t)number;
+	return 0;
+}
+
+static int make(const char *folder, const char *memory, const char *cpu, struct err *err)
+{
+	struct sim_host_config config = { 0 };
 	uint64_t mib = 0;
 	int rc = read_memory(memory, &mib, err);
 
-	return rc ? rc : sim_host_create(folder, mib * MIB_PAGES, err);
+	if (!rc)
+		rc = read_cpu(cpu, &config.cpu_leaf_max, err);
+	config.memory_pages = mib * MIB_PAGES;
+	return rc ? rc : sim_host_create(folder, &config, err);
 }
 
 int main(int argc, char **argv)
 {
-	const char *folder = NULL, *memory = NULL;
+	const char *folder = NULL, *memory = NULL, *cpu = "0";
 	struct err err;
 	int option;
 
@@ -72,6 +93,8 @@ int main(int argc, char **argv)
 			folder = optarg;
 		} else if (option == 'm') {
 			memory = optarg;
+		} else if (option == 'c') {
+			cpu = optarg;
 		} else {
 			fputs(usage_text, option == 'h' ? stdout : stderr);
 			return option == 'h' ? 0 : err_exit_status(ERR_USAGE);
@@ -81,7 +104,7 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return err_exit_status(ERR_USAGE);
 	}
-	if (make(folder, memory, &err) == 0)
+	if (make(folder, memory, cpu, &err) == 0)
 		return 0;
 	fprintf(stderr, "simmachine: %s\n", err.message);
 	return err_exit_status(err.code);

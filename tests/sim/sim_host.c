@@ -96,15 +96,18 @@ static int host_list(struct host *base, int (*each)(const struct guest_summary *
 }
 
 static int host_describe(struct host *base, const char *vm, struct description *guest,
-			 struct err *err)
+			 struct reasons *reasons)
 {
 	struct sim_host *host = (struct sim_host *)base;
-	int rc = sim_call(base, NULL, "describe", LOOK_FAULTS | BIT(HANGS), 5 * MS, 0, NULL, err);
+	struct err why = { ERR_NONE, "" }; /* the dead say nothing */
+	int rc = sim_call(base, NULL, "describe", LOOK_FAULTS | BIT(HANGS), 5 * MS, 0, NULL, &why);
 
-	if (rc < 0)
+	if (rc == 0 && host->domain == DOMAIN_NONE)
+		rc = err_set(&why, ERR_NO_GUEST, -ENOENT, "there is no guest %s", vm);
+	if (rc < 0) {
+		*reasons_next(reasons) = why;
 		return rc;
-	if (host->domain == DOMAIN_NONE)
-		return err_set(err, ERR_NO_GUEST, -ENOENT, "there is no guest %s", vm);
+	}
 	snprintf(guest->name, sizeof(guest->name), "%s", vm);
 	snprintf(guest->uuid, sizeof(guest->uuid), GUEST_UUID);
 	snprintf(guest->xen_version, sizeof(guest->xen_version), "4.17");

@@ -39,6 +39,8 @@ const struct cli_verb cli_verbs[] = {
 		    "what the guest may miss, in milliseconds, in the place of the policy's limits" },
 		  { "compress", CLI_TEXT, false, "<none|lz4|zstd|auto>",
 		    "how memory is compressed on its way" },
+		  { "numa-node", CLI_TEXT, false, "<auto|off|node>",
+		    "on which NUMA node of this host memory is copied" },
 		  { "channels", CLI_NUMBER, false, "<n>",
 		    "connections that memory goes over, 1 to 16; 0: as the delay asks for" },
 		  { "verify", CLI_BOOLEAN, false, "true",

@@ -13,6 +13,7 @@
 
 #include "cleanup.h"
 #include "codec_choice.h"
+#include "numa.h"
 #include "host.h"
 
 /* Where things are installed comes from configure; these are for a compiler run by hand. */
@@ -32,7 +33,7 @@ enum config_kind {
 	KIND_SWITCH,
 	KIND_PORT,
 	KIND_NUMBER,
-	KIND_COMPRESS,
+	KIND_COMPRESS, KIND_NUMA,
 	KIND_ARBITER,
 };
 
@@ -121,6 +122,9 @@ static const struct config_row {
 	  .max = MEMORY_CHANNELS_MAX, .initial = "1",
 	  .summary = "connections that memory goes over; 0: one, or more where the network's "
 		     "delay is long" },
+	{ "memory", "numa-node", KIND_NUMA, FIELD(numa), .initial = "auto",
+	  .summary = "on which NUMA node a guest's memory is copied: auto, the one that it is of, as "
+		     "far as Xen says and processors of domain 0 are bound to it; off; or a number" },
 	{ "hooks", "folder", KIND_PATH, TEXT(hooks_dir), .min = 1,
 	  .initial = XENFERRY_SYSCONFDIR "/xapi.d",
 	  .summary = "folder of the site's own programs that a migration runs, HOOK/PROGRAM each; "
@@ -219,6 +223,12 @@ static const char *set_number(const struct config_row *row, const char *value, v
 	return NULL;
 }
 
+static const char *set_numa(const struct config_row *row, const char *value, void *field)
+{
+	(void)row;
+	return numa_from_text(value, field) < 0 ? NUMA_WORDS : NULL;
+}
+
 static const char *set_compress(const struct config_row *row, const char *value, void *field)
 {
 	(void)row;
@@ -241,7 +251,7 @@ static const char *set_arbiter(const struct config_row *row, const char *value, 
 static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
 	[KIND_NAME] = set_text, [KIND_PATH] = set_path,     [KIND_SWITCH] = set_switch,
 	[KIND_PORT] = set_port, [KIND_NUMBER] = set_number,
-	[KIND_COMPRESS] = set_compress, [KIND_ARBITER] = set_arbiter,
+	[KIND_COMPRESS] = set_compress, [KIND_NUMA] = set_numa, [KIND_ARBITER] = set_arbiter,
 };
 
 /* NULL, or what the key wants instead of `value`. */

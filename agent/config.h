@@ -47,6 +47,7 @@ struct config {
 	uint32_t bandwidth_mibps;            /* [policy] bandwidth-mibps; 0: no limit */
 	uint32_t drain_ms;                   /* [policy] drain-ms: longest wait for disks */
 	unsigned compress;                   /* [memory] compress: see codec_choice.h */
+	unsigned numa;                       /* [memory] numa-node: see numa.h */
 	uint32_t channels;                   /* [memory] channels: 0 for as many as pay */
 	enum arbiter_kind arbiter;           /* [arbiter] kind */
 	char arbiter_command[CONFIG_PATH_MAX]; /* [arbiter] command; "": none */

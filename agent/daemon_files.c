@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "codec_choice.h"
+#include "numa.h"
 #include "description.h"
 #include "host.h"
 #include "saved_file.h"
@@ -26,11 +27,14 @@ int daemon_check_guest(const char *vm, struct err *err)
 int daemon_check_memory(const struct json_value *params, struct err *err)
 {
 	const char *compress = json_get_string(params, "compress");
+	const char *numa = json_get_string(params, "numa_node");
 	int64_t channels = json_get_integer(params, "channels", 1);
 	unsigned number;
 
 	if (compress && compress_from_text(compress, &number) < 0)
 		return err_set(err, ERR_USAGE, -EINVAL, "compress wants " COMPRESS_WORDS);
+	if (numa && numa_from_text(numa, &number) < 0)
+		return err_set(err, ERR_USAGE, -EINVAL, "numa_node wants " NUMA_WORDS);
 	if (channels < 0 || channels > MEMORY_CHANNELS_MAX)
 		return err_set(err, ERR_USAGE, -EINVAL, "channels are 0 to %d",
 			       MEMORY_CHANNELS_MAX);

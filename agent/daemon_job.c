@@ -61,7 +61,7 @@ static struct json_value *first_record(const struct daemon_job *job, const char 
 {
 	const struct jobs_setup *setup = &job->jobs->setup;
 	bool leaving = job->side == SIDE_SOURCE;
-	struct record record = { .side = job->side };
+	struct record record = { .side = job->side, .dry_run.asked = job->dry_run };
 
 	if (steering) {
 		snprintf(record.policy, sizeof(record.policy), "%s", steering->policy.name);

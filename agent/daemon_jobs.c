@@ -79,6 +79,8 @@ static int make_source_folder(struct jobs *jobs, const struct job_request *reque
 	steering_copy(request->params, writer);
 	if (request->compress)
 		json_put_string(writer, "compress", request->compress);
+	if (request->numa_node)
+		json_put_string(writer, "numa_node", request->numa_node);
 	if (request->channels >= 0)
 		json_put_integer(writer, "channels", request->channels);
 	json_put_boolean(writer, "verify", request->verify);
@@ -112,7 +114,8 @@ static int start_source(struct jobs *jobs, const struct job_request *request, co
 		log_info("job %s: %s of %s, file %s", uuid, request->plan, job->vm,
 			 request->file);
 	else
-		log_info("job %s: %s goes to %s (%s, port %u)", uuid, job->vm, job->place.name,
+		log_info("job %s: %s %s to %s (%s, port %u)", uuid, job->vm,
+			 job->dry_run ? "is only asked whether it can go" : "goes", job->place.name,
 			 job->place.address, job->place.port);
 	return job_launch(job, jobs->setup.config->host_name, request->steering, words, -1, err);
 }

@@ -31,6 +31,7 @@ struct job_request {
 	const struct steering *steering;
 	const struct json_value *params; /* with steering's keys, as the operator said them */
 	const char *compress;    /* NULL: as configured */
+	const char *numa_node;   /* the same */
 	int64_t channels;        /* -1: as configured */
 	bool verify;
 	const char *file;        /* NULL: it goes to a host, else `plan` is one of files */

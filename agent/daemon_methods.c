@@ -224,6 +224,7 @@ static int read_migrate(const struct methods *methods, const struct json_value *
 		.steering = steering,
 		.params = params,
 		.compress = json_get_string(params, "compress"),
+		.numa_node = json_get_string(params, "numa_node"),
 		.channels = json_get_integer(params, "channels", -1),
 		.verify = json_get_boolean(params, "verify", false),
 	};
@@ -267,7 +268,8 @@ static void list_history(const struct methods *methods, struct json_writer *writ
 		CLEANUP_JSON_VALUE struct json_value *record =
 			folders_record(methods->folders, entries[i].uuid);
 
-		if (daemon_record_is_sound(record, entries[i].uuid))
+		if (daemon_record_is_sound(record, entries[i].uuid) &&
+		    !daemon_record_is_dry_run(record))
 			daemon_record_summarise(record, writer);
 		(void)json_text(writer, &size);
 	}
@@ -284,7 +286,8 @@ static int migration_list(struct methods *methods, struct client *client,
 	rpc_result_begin(writer, &request->id);
 	json_array_begin(writer);
 	for (size_t i = 0; (record = jobs_record_at(methods->jobs, i)); i++)
-		daemon_record_summarise(record, writer);
+		if (!daemon_record_is_dry_run(record))
+			daemon_record_summarise(record, writer);
 	list_history(methods, writer);
 	json_array_end(writer);
 	rpc_result_end(writer);
@@ -480,6 +483,7 @@ static const struct method {
 	    { "policy", PARAM_TEXT, false },
 	    { "downtime_limit_ms", PARAM_NUMBER, false },
 	    { "compress", PARAM_TEXT, false },
+	    { "numa_node", PARAM_TEXT, false },
 	    { "channels", PARAM_NUMBER, false },
 	    { "verify", PARAM_BOOLEAN, false },
 	    { "bandwidth_mibps", PARAM_NUMBER, false },

@@ -82,8 +82,8 @@ void metrics_note(struct metrics *metrics, const struct json_value *record)
 	bool over = status_is_final(status) && status != STATUS_IN_DOUBT;
 	enum side side = side_of(record);
 
-	if (json_is_object(json_get(record, "dry_run")))
-		return; /* that was none */
+	if (daemon_record_is_dry_run(record))
+		return;
 	if (side == SIDE_SOURCE)
 		count_bytes(metrics, record, over);
 	if (!over)

@@ -79,6 +79,11 @@ enum status daemon_record_status(const struct json_value *record)
 	return read_status(record);
 }
 
+bool daemon_record_is_dry_run(const struct json_value *record)
+{
+	return json_is_object(json_get(record, "dry_run"));
+}
+
 void daemon_record_summarise(const struct json_value *record, struct json_writer *writer)
 {
 	static const char *const details[] = { "steps", "sync_points", "passes" };

@@ -26,6 +26,8 @@ struct json_value *daemon_record_end(const struct json_value *last, enum status 
 bool daemon_record_is_sound(const struct json_value *record, const char *uuid);
 /* The status in a sound record. */
 enum status daemon_record_status(const struct json_value *record);
+/* Whether it is of a guest that was only asked about: no migration. */
+bool daemon_record_is_dry_run(const struct json_value *record);
 /* Writes `record` without its steps, meetings and passes: a line in a list. */
 void daemon_record_summarise(const struct json_value *record, struct json_writer *writer);
 

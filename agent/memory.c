@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "codec_choice.h"
+#include "numa.h"
 
 #define ALL_CODECS ((1u << CODECS) - 1)
 #define BOTH_WAYS 2 /* the clocks' uncertainty is half of the shortest way there and back */
@@ -17,6 +18,24 @@ static const struct {
 	uint64_t round_trip_us;
 	uint32_t channels;
 } delays[] = { { 5000, 4 }, { 1000, 2 }, { 0, 1 } };
+
+/* ---- the wish ---- */
+
+void memory_wish(const struct json_value *request, const struct policy_rules *policy,
+		 struct memory_terms *wish)
+{
+	const char *compress = json_get_string(request, "compress");
+	const char *numa = json_get_string(request, "numa_node");
+
+	if (compress)
+		(void)compress_from_text(compress, &wish->compress);
+	else if (policy->compress && wish->compress == CODEC_NONE)
+		wish->compress = COMPRESS_AUTO;
+	if (numa)
+		(void)numa_from_text(numa, &wish->numa);
+	wish->channels = (uint32_t)json_get_integer(request, "channels", wish->channels);
+	wish->verify = json_get_boolean(request, "verify", false);
+}
 
 /* ---- SP0 ---- */
 
@@ -133,6 +152,7 @@ int memory_open(struct migration *m, uint64_t deadline_us, struct memory_path *p
 		.filtered = m->memory.filtered,
 		.compress = m->memory.compress,
 		.verify = m->memory.verify,
+		.numa = m->settings.memory.numa,
 	};
 	while (path->count < wanted) {
 		int rc = m->peer->ops->open_memory(m->peer, deadline_us, &path->fds[path->count],

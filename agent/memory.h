@@ -17,6 +17,14 @@ enum memory_field {
 };
 
 /*
+ * Source: adds to what is configured what a request wishes (compress, channels, verify,
+ * numa_node; the daemon has checked it). A policy that compresses does so with auto, unless
+ * somebody named a codec.
+ */
+void memory_wish(const struct json_value *request, const struct policy_rules *policy,
+		 struct memory_terms *wish);
+
+/*
  * Source: from the wish, and the connection's measured delay where the count of channels is left
  * to us, to what is offered. Says nothing when the stream needs no filter.
  */

@@ -51,6 +51,7 @@ struct memory_terms {
 	unsigned compress; /* a codec's number or COMPRESS_AUTO (codec_choice.h) */
 	uint32_t channels; /* connections; wished: 0 for as many as the delay asks for */
 	bool verify;       /* compare the guest's pages at the end */
+	unsigned numa;     /* wished: where it is copied here (numa.h) */
 	uint32_t codecs;   /* agreed: bit n, the target reads codec n */
 };
 

@@ -19,6 +19,7 @@ int source_open_file(struct migration *m, struct err *err)
 {
 	m->memory = (struct memory_terms){
 		.filtered = m->file.framed, .compress = m->settings.memory.compress, .channels = 1,
+		.numa = m->settings.memory.numa,
 	};
 	return saved_file_create(&m->file, &m->guest, err);
 }

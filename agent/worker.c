@@ -12,13 +12,13 @@
 
 #include "channel.h"
 #include "cleanup.h"
-#include "codec_choice.h"
 #include "config.h"
 #include "doubt.h"
 #include "dry_run.h"
 #include "journal.h"
 #include "log.h"
 #include "meet.h"
+#include "memory.h"
 #include "migration.h"
 #include "peer.h"
 #include "plan_file.h"
@@ -76,6 +76,7 @@ int worker_open(struct work *work, const struct config *config, const char *uuid
 	work->migration.settings.drain_ms = config->drain_ms;
 	work->migration.settings.memory.compress = config->compress;
 	work->migration.settings.memory.channels = config->channels;
+	work->migration.settings.memory.numa = config->numa;
 	snprintf(work->migration.settings.host_name,
 		 sizeof(work->migration.settings.host_name), "%s", config->host_name);
 	work->migration.settings.port = config->port;
@@ -152,16 +153,6 @@ struct json_value *worker_request(const struct work *work, struct err *err)
 
 /* ---- source ---- */
 
-static void read_memory_request(const struct json_value *request, struct memory_terms *memory)
-{
-	const char *compress = json_get_string(request, "compress");
-
-	if (compress)
-		(void)compress_from_text(compress, &memory->compress);
-	memory->channels = (uint32_t)json_get_integer(request, "channels", memory->channels);
-	memory->verify = json_get_boolean(request, "verify", false);
-}
-
 static int read_steering(struct work *work, const struct json_value *request, struct err *err)
 {
 	struct migration_settings *settings = &work->migration.settings;
@@ -174,6 +165,7 @@ static int read_steering(struct work *work, const struct json_value *request, st
 	work->record.downtime_limit_ms = steering->downtime_limit_ms ?
 						 steering->downtime_limit_ms :
 						 steering->policy.initial_ms;
+	memory_wish(request, &steering->policy, &settings->memory);
 	costs_read(work->config->state_dir, work->record.target, work->migration.plan->name,
 		   &settings->costs);
 	orders_init(&work->orders, &work->job);
@@ -206,7 +198,6 @@ static int read_request(struct work *work, struct err *err)
 		return -EINVAL;
 	}
 	snprintf(m->settings.vm, sizeof(m->settings.vm), "%s", vm);
-	read_memory_request(request, &m->settings.memory);
 	snprintf(work->note.address, sizeof(work->note.address), "%s", address);
 	snprintf(work->note.certificate, sizeof(work->note.certificate), "%s",
 		 certificate ? certificate : address);

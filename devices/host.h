@@ -93,6 +93,7 @@ struct memory_path {
 	bool filtered;     /* else libxenguest's own stream goes over the only connection */
 	unsigned compress; /* filtered: a codec's number or COMPRESS_AUTO (codec_choice.h) */
 	bool verify;       /* filtered: compare the guest's pages at the end */
+	unsigned numa;     /* where it is copied: enum numa (numa.h), or NUMA_NODE + a node */
 };
 
 /* How fast a saver may send. */

@@ -109,6 +109,22 @@ static int host_release_disks(struct host *host, const struct description *guest
 	return hold_release(xen(host)->store, guest, err);
 }
 
+/* Before the child is started, which stays where this process is. */
+static int settle_near(struct host *host, const struct description *guest,
+		       const struct memory_path *path, struct err *err)
+{
+	struct hypervisor *hypervisor = xen(host)->hypervisor;
+	struct numa_view view;
+	int rc;
+
+	if (path->numa == NUMA_OFF)
+		return 0;
+	rc = hypervisor->ops->numa(hypervisor, guest->domid, &view, err);
+	if (rc < 0 && path->numa == NUMA_AUTO) /* it would only have been faster */
+		return 0;
+	return rc < 0 ? rc : numa_settle(&view, path->numa, err);
+}
+
 static int host_restore_begin(struct host *host, const struct description *guest,
 			      const struct memory_path *path, struct err *err)
 {
@@ -116,6 +132,8 @@ static int host_restore_begin(struct host *host, const struct description *guest
 	int rc = domain_read_ports(xen(host)->store, guest->domid, &ports, err);
 
 	assert(!xen(host)->stream);
+	if (rc == 0)
+		rc = settle_near(host, guest, path, err);
 	if (rc < 0) {
 		memory_path_close(path);
 		return rc;
@@ -143,7 +161,13 @@ static int host_watch_disks(struct host *host, const struct description *guest, 
 static int host_save_begin(struct host *host, const struct description *guest,
 			   const struct memory_path *path, struct err *err)
 {
+	int rc = settle_near(host, guest, path, err);
+
 	assert(!xen(host)->stream);
+	if (rc < 0) {
+		memory_path_close(path);
+		return rc;
+	}
 	return stream_begin_save(xen(host)->clock, xen(host)->stream_program, guest->domid,
 				 path, &xen(host)->stream, err);
 }

@@ -15,6 +15,7 @@
 
 #include "description.h"
 #include "err.h"
+#include "numa.h"
 
 struct hypervisor;
 
@@ -39,6 +40,9 @@ struct hypervisor_ops {
 
 	/* Whether the domain has a virtual NUMA layout. */
 	bool (*has_vnuma)(struct hypervisor *hypervisor, uint32_t domid);
+	/* What is known of the machine's NUMA nodes and of the domain's; harmless when it fails. */
+	int (*numa)(struct hypervisor *hypervisor, uint32_t domid, struct numa_view *view,
+		    struct err *err);
 	/* Which processor the domain sees. */
 	int (*cpu_policy)(struct hypervisor *hypervisor, uint32_t domid, struct cpu_policy *policy,
 			  struct err *err);

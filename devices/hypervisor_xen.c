@@ -124,6 +124,14 @@ static bool xen_has_vnuma(struct hypervisor *hypervisor, uint32_t domid)
 	return r == 0 || errno == ENOBUFS; /* without room for it, Xen says how much there is */
 }
 
+static int xen_numa(struct hypervisor *hypervisor, uint32_t domid, struct numa_view *view,
+		    struct err *err)
+{
+	int rc = numa_read(xen(hypervisor)->xch, domid, view);
+
+	return rc < 0 ? failed(hypervisor, err, "read domain %u's NUMA nodes", domid) : 0;
+}
+
 /* ---- the processor ---- */
 
 _Static_assert(sizeof(struct cpu_leaf) == sizeof(xen_cpuid_leaf_t), "leaves are Xen's");
@@ -403,6 +411,7 @@ static const struct hypervisor_ops xen_ops = {
 	.parameter = xen_parameter,
 	.paging_pool = xen_paging_pool,
 	.has_vnuma = xen_has_vnuma,
+	.numa = xen_numa,
 	.cpu_policy = xen_cpu_policy,
 	.judge_cpu = xen_judge_cpu,
 	.scheduling = xen_scheduling,

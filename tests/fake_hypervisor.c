@@ -94,6 +94,14 @@ static bool fake_has_vnuma(struct hypervisor *hypervisor, uint32_t domid)
 	return fake(hypervisor)->vnuma;
 }
 
+static int fake_numa(struct hypervisor *hypervisor, uint32_t domid, struct numa_view *view,
+		     struct err *err)
+{
+	(void)hypervisor, (void)domid, (void)err;
+	*view = (struct numa_view){ .nodes = 1 };
+	return 0;
+}
+
 static int fake_cpu_policy(struct hypervisor *hypervisor, uint32_t domid,
 			   struct cpu_policy *policy, struct err *err)
 {
@@ -275,6 +283,7 @@ static const struct hypervisor_ops fake_ops = {
 	.parameter = fake_parameter,
 	.paging_pool = fake_paging_pool,
 	.has_vnuma = fake_has_vnuma,
+	.numa = fake_numa,
 	.cpu_policy = fake_cpu_policy,
 	.judge_cpu = fake_judge_cpu,
 	.scheduling = fake_scheduling,

@@ -16,6 +16,11 @@ domid() {
 	ferry A vm-list params=domid,name-label --minimal | tr ',' '\n' | head -n 1
 }
 
+lists_none() {
+	[[ -z $(ferry A migration-list params=uuid --minimal) ]] &&
+		[[ -z $(ferry B migration-list params=uuid --minimal) ]]
+}
+
 hosts_up --memory-mib 256
 check 'a guest starts' guest_up A 1 64 1 1
 
@@ -24,6 +29,7 @@ check 'programs hear it, too' ask 0 '"feasible":true,"reasons":\[\]' --json
 check 'the guest is where it was' is_well 1 A 1 1
 check 'it never was away' says 1 '"moves": 0,' '"cancelled": 0,'
 check 'nothing was created' nothing_left B
+check 'it is in no list of migrations' lists_none
 
 check 'it is filled, under the same name' guest_up B 5 200 0 0
 on B xenstore-write "/local/domain/$(ferry B vm-list params=domid --minimal)/name" g1
@@ -50,6 +56,7 @@ check 'a migration is refused for what its source has against it' exits 7 'canno
 	ferry A vm-migrate vm=g1 host=B live=true
 on A xenstore-rm "/local/domain/0/backend/vkbd/$(domid 1)"
 on A xenstore-rm "/local/domain/$(domid 1)/control/feature-suspend"
-check 'or for what its target has' exits 7 'Leaf 0 ' ferry A vm-migrate vm=g1 host=C live=true
+check 'or for what its target has' exits 7 'Leaf 0 ' \
+	ferry A vm-migrate vm=g1 host=C live=true
 check 'the guest is still well' is_well 1 A 1 1
 finish

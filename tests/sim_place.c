@@ -39,6 +39,7 @@ static void clean_up_after(const char *folder, const int pipe[2])
 void sim_place_open(struct sim_place *place, uint64_t memory_pages)
 {
 	int pipe[2];
+	struct sim_host_config config = { 0 };
 	struct err err;
 
 	snprintf(place->folder, sizeof(place->folder), "/tmp/xenferry-sim-XXXXXX");
@@ -49,9 +50,8 @@ void sim_place_open(struct sim_place *place, uint64_t memory_pages)
 		clean_up_after(place->folder, pipe);
 	close(pipe[0]);
 	place->cleaner_fd = pipe[1];
-	assert_int_equal(sim_host_create(place->folder,
-					 &(struct sim_host_config){ memory_pages, 0 }, &err),
-			 0);
+	config.memory_pages = memory_pages;
+	assert_int_equal(sim_host_create(place->folder, &config, &err), 0);
 	assert_int_equal(sim_host_open(place->folder, &place->host, &err), 0);
 }
 

@@ -65,7 +65,7 @@ static int tear_down(void **state)
 static void refuses_a_second_host_in_the_same_folder(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct sim_host_config config = { MACHINE_PAGES, 0 };
+	const struct sim_host_config config = { .memory_pages = MACHINE_PAGES };
 	struct err err;
 
 	assert_int_equal(sim_host_create(fixture->place.folder, &config, &err), -EEXIST);

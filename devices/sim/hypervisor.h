@@ -69,6 +69,7 @@ struct sim_events; /* ... on some of a domain's event channels */
 struct sim_host_config {
 	uint64_t memory_pages;
 	uint32_t cpu_leaf_max; /* 0: SIM_CPU_LEAF_MAX */
+	uint32_t nodes;        /* of NUMA; 0: one */
 };
 
 /*
@@ -86,6 +87,7 @@ struct sim_machine {
 	uint64_t pages_total;
 	uint64_t pages_free;    /* no domain has them yet, though some are claimed */
 	uint64_t pages_claimed; /* by domains that did not get them yet */
+	uint32_t nodes;         /* processors and domains are of them by turns */
 	uint32_t cpu_leaf_max;  /* the last leaf of its processor, all that tells two apart */
 };
 

@@ -150,6 +150,7 @@ static int fill_state(struct sim_state *state, const struct sim_host_config *con
 	state->magic = SIM_MAGIC;
 	state->next_domid = 1;
 	state->pages_total = config->memory_pages;
+	state->nodes = config->nodes ? config->nodes : 1;
 	state->cpu_leaf_max = config->cpu_leaf_max ? config->cpu_leaf_max : SIM_CPU_LEAF_MAX;
 	zero->used = true;
 	zero->seen.cpu_leaf_max = state->cpu_leaf_max;
@@ -282,7 +283,7 @@ void sim_machine(struct sim_host *host, struct sim_machine *machine)
 	const struct sim_state *state = host->state;
 
 	*machine = (struct sim_machine){ state->pages_total, state->pages_total, 0,
-					 state->cpu_leaf_max };
+					 state->nodes, state->cpu_leaf_max };
 	for (size_t i = 0; i < SIM_DOMAINS_MAX; i++) {
 		if (!state->domains[i].used)
 			continue;

@@ -56,7 +56,7 @@ struct sim_state {
 	uint32_t changes;     /* a futex */
 	uint32_t next_domid;
 	uint64_t pages_total;
-	uint32_t cpu_leaf_max;
+	uint32_t cpu_leaf_max, nodes;
 	struct domain domains[SIM_DOMAINS_MAX]; /* the first is domain 0 */
 	struct endpoint endpoints[SIM_ENDPOINTS_MAX];
 	struct disk disks[SIM_DISKS_MAX];

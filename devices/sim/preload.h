@@ -43,6 +43,8 @@ long preload_sysctl(struct sim_host *host, void *argument);
 /* preload_domctl.c: what a toolstack is told of a domain */
 struct xen_domctl_getdomaininfo;
 void preload_describe(const struct sim_domain *domain, struct xen_domctl_getdomaininfo *info);
+/* preload_sysctl.c: how many processors the machine has */
+uint32_t preload_cpus(void);
 /* preload_domctl.c: a processor of which nothing is known but its last leaf */
 struct xen_cpuid_leaf;
 void preload_cpu(uint32_t leaf_max, struct xen_cpuid_leaf *leaf);

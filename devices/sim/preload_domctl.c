@@ -50,6 +50,8 @@ void preload_describe(const struct sim_domain *domain, struct xen_domctl_getdoma
 		info->flags |= XEN_DOMINF_hvm_guest;
 	if (domain->config.create_flags & XEN_DOMCTL_CDF_hap)
 		info->flags |= XEN_DOMINF_hap;
+	if (domain->domid == 0)
+		info->max_vcpu_id = preload_cpus() - 1;
 	if (domain->pauses)
 		info->flags |= XEN_DOMINF_paused;
 	if (domain->shut_down)
@@ -146,6 +148,45 @@ static long scheduling(struct sim_host *host, struct xen_domctl *op)
 						 schedule->u.credit2.cap);
 	}
 	return -EINVAL;
+}
+
+/* ---- NUMA: domains are of the nodes by turns; domain 0 is bound to every processor ---- */
+
+static long node_affinity(struct sim_host *host, struct xen_domctl *op)
+{
+	struct xenctl_bitmap *nodes = &op->u.nodeaffinity.nodemap;
+	struct sim_machine machine;
+	struct sim_domain domain;
+	int rc = sim_domain_get(host, op->domain, &domain);
+
+	if (rc)
+		return rc;
+	sim_host_machine(host, &machine);
+	if (nodes->nr_bits < machine.nodes)
+		return -EINVAL;
+	memset(nodes->bitmap.p, 0, (nodes->nr_bits + 7) / 8);
+	nodes->bitmap.p[0] = (uint8_t)(1u << op->domain % machine.nodes);
+	return 0;
+}
+
+static void fill_affinity(const struct xenctl_bitmap *cpus, bool bound, uint32_t cpu)
+{
+	memset(cpus->bitmap.p, bound ? 0 : 0xff, (cpus->nr_bits + 7) / 8);
+	if (bound && cpu < cpus->nr_bits)
+		cpus->bitmap.p[cpu / 8] = (uint8_t)(1u << cpu % 8);
+}
+
+static long vcpu_affinity(struct sim_host *host, struct xen_domctl *op)
+{
+	struct xen_domctl_vcpuaffinity *asked = &op->u.vcpuaffinity;
+	struct sim_domain domain;
+	int rc = sim_domain_get(host, op->domain, &domain);
+
+	if (!rc && asked->flags & XEN_VCPUAFFINITY_HARD)
+		fill_affinity(&asked->cpumap_hard, op->domain == 0, asked->vcpu);
+	if (!rc && asked->flags & XEN_VCPUAFFINITY_SOFT)
+		fill_affinity(&asked->cpumap_soft, false, 0);
+	return rc;
 }
 
 /* ---- memory ---- */
@@ -334,6 +375,8 @@ static long (*const commands[])(struct sim_host *host, struct xen_domctl *op) = 
 	[XEN_DOMCTL_get_paging_mempool_size] = get_paging_pool,
 	[XEN_DOMCTL_set_paging_mempool_size] = set_paging_pool,
 	[XEN_DOMCTL_scheduler_op] = scheduling,
+	[XEN_DOMCTL_getnodeaffinity] = node_affinity,
+	[XEN_DOMCTL_getvcpuaffinity] = vcpu_affinity,
 	[XEN_DOMCTL_shadow_op] = shadow,
 	[XEN_DOMCTL_getpageframeinfo3] = page_types,
 	[XEN_DOMCTL_gethvmcontext] = get_context,

@@ -2,12 +2,22 @@
 #include "preload.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include <xenctrl.h>
 
 #define CPU_KHZ 2000000
+#define CPUS_MAX 64
 /* What libxenguest has room for at least when it writes a processor's policy out. */
 #define POLICY_LEAVES_MAX 256
 #define POLICY_MSRS_MAX 16
+
+/* As many processors as this machine has: domain 0's are bound to them one by one. */
+uint32_t preload_cpus(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (uint32_t)cpus;
+}
 
 static long physinfo(struct sim_host *host, struct xen_sysctl *op)
 {
@@ -17,8 +27,10 @@ static long physinfo(struct sim_host *host, struct xen_sysctl *op)
 	op->u.physinfo = (struct xen_sysctl_physinfo){
 		.threads_per_core = 1,
 		.cores_per_socket = 1,
-		.nr_cpus = 1,
-		.nr_nodes = 1,
+		.nr_cpus = preload_cpus(),
+		.max_cpu_id = preload_cpus() - 1,
+		.nr_nodes = machine.nodes,
+		.max_node_id = machine.nodes - 1,
 		.cpu_khz = CPU_KHZ,
 		.capabilities = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap,
 		.total_pages = machine.pages_total,
@@ -49,6 +61,21 @@ static long scheduler(struct sim_host *host, struct xen_sysctl *op)
 	return 0;
 }
 
+static long topology(struct sim_host *host, struct xen_sysctl *op)
+{
+	struct xen_sysctl_cputopoinfo *asked = &op->u.cputopoinfo;
+	uint32_t cpus = preload_cpus();
+	struct sim_machine machine;
+
+	sim_host_machine(host, &machine);
+	for (uint32_t i = 0; asked->cputopo.p && i < cpus && i < asked->num_cpus; i++)
+		asked->cputopo.p[i] = (xen_sysctl_cputopo_t){ .core = i,
+							      .node = i % machine.nodes };
+	if (!asked->cputopo.p || asked->num_cpus > cpus)
+		asked->num_cpus = cpus;
+	return 0;
+}
+
 /* The most that a guest may see here; without buffers how much room any policy may take. */
 static long policy(struct sim_host *host, struct xen_sysctl *op)
 {
@@ -72,6 +99,7 @@ static long (*const commands[])(struct sim_host *host, struct xen_sysctl *op) = 
 	[XEN_SYSCTL_physinfo] = physinfo,
 	[XEN_SYSCTL_getdomaininfolist] = list,
 	[XEN_SYSCTL_sched_id] = scheduler,
+	[XEN_SYSCTL_cputopoinfo] = topology,
 	[XEN_SYSCTL_get_cpu_policy] = policy,
 };
 

@@ -31,7 +31,7 @@ joining=(--user --mount --preserve-credentials) # nsenter's
 usage() {
 	cat <<-'TEXT'
 	usage: simhost --name NAME [--world DIR] [--memory-mib N] [--cpu-leaf-max N]
-	               [--costs PRESET|FILE]
+	               [--numa-nodes N] [--costs PRESET|FILE]
 	               [--disk-latency-us N] [--disk-bytes-per-s N] [--dirty-pages-per-s N]
 	               [--working-set-pages N] [--queue-depth N] [--blocks-per-s N]
 	               [--suspend-cost-us N]
@@ -45,6 +45,7 @@ usage() {
 
 	  --memory-mib N  the host's memory (1024)
 	  --cpu-leaf-max  the last leaf of its processor (13): guests move to no smaller one
+	  --numa-nodes N  of which processors, and guests, are by turns (1)
 	  --costs PRESET  what plugging and unplugging cost: none, xenserver-6.2, or a file
 	  --preload       one more library for xenferry's programs, to make things go wrong
 	  --tls off       speaks plain text with other hosts (on)
@@ -444,7 +445,8 @@ main() {
 		--preload) preload=$2 ;;
 		--tls) [[ $2 =~ ^(on|off)$ ]] || die "--tls wants on or off, not '$2'" && tls=$2 ;;
 		--memory-mib) is_number "$1" "$2" && memory_mib=$2 ;;
-		--cpu-leaf-max) is_number "$1" "$2" && machine_options+=("$1" "$2") ;;
+		--cpu-leaf-max | --numa-nodes)
+			is_number "$1" "$2" && machine_options+=("$1" "$2") ;;
 		--disk-latency-us | --disk-bytes-per-s)
 			is_number "$1" "$2" && backend_options+=("$1" "$2") ;;
 		--dirty-pages-per-s | --working-set-pages | --queue-depth | --blocks-per-s | \

@@ -15,18 +15,22 @@
 
 #define MIB_PAGES (UINT64_C(1048576) / SIM_PAGE_BYTES)
 #define MEMORY_MIN_MIB 64
+#define NODES_MAX 8
 #define CPU_LEAF_MAX 28 /* of what libxenguest knows */
 
 static const char usage_text[] =
 	"usage: simmachine --folder DIR --memory-mib N [--cpu-leaf-max N]\n"
+	"                  [--numa-nodes N]\n"
 	"\n"
 	"Makes a simulated machine with N MiB of memory in the existing, empty folder DIR. Its\n"
-	"processor's last leaf tells it from others: a guest moves to no smaller one.\n";
+	"processor's last leaf tells it from others: a guest moves to no smaller one.\n"
+	"Processors, and domains, are of its NUMA nodes by turns.\n";
 
 static const struct option options[] = {
 	{ "folder", required_argument, NULL, 'f' },
 	{ "memory-mib", required_argument, NULL, 'm' },
 	{ "cpu-leaf-max", required_argument, NULL, 'c' },
+	{ "numa-nodes", required_argument, NULL, 'n' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -56,35 +60,38 @@ static int read_memory(const char *text, uint64_t *mib, struct err *err)
 	return 0;
 }
 
-static int read_cpu(const char *text, uint32_t *leaf_max, struct err *err)
+static int read_number(const char *option, const char *text, unsigned long max, uint32_t *number,
+		       struct err *err)
 {
-	unsigned long number;
+	unsigned long value;
 	char *end;
 
-	number = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end || number > CPU_LEAF_MAX)
-		return err_set(err, ERR_USAGE, -EINVAL,
-			       "--cpu-leaf-max wants a number up to %d, not '%s'", CPU_LEAF_MAX,
-			       text);
-	*leaf_max = (uint32_t)number;
+	value = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end || value > max)
+		return err_set(err, ERR_USAGE, -EINVAL, "%s wants a number up to %lu, not '%s'",
+			       option, max, text);
+	*number = (uint32_t)value;
 	return 0;
 }
 
-static int make(const char *folder, const char *memory, const char *cpu, struct err *err)
+static int make(const char *folder, const char *memory, const char *cpu, const char *nodes,
+		struct err *err)
 {
 	struct sim_host_config config = { 0 };
 	uint64_t mib = 0;
 	int rc = read_memory(memory, &mib, err);
 
 	if (!rc)
-		rc = read_cpu(cpu, &config.cpu_leaf_max, err);
+		rc = read_number("--cpu-leaf-max", cpu, CPU_LEAF_MAX, &config.cpu_leaf_max, err);
+	if (!rc)
+		rc = read_number("--numa-nodes", nodes, NODES_MAX, &config.nodes, err);
 	config.memory_pages = mib * MIB_PAGES;
 	return rc ? rc : sim_host_create(folder, &config, err);
 }
 
 int main(int argc, char **argv)
 {
-	const char *folder = NULL, *memory = NULL, *cpu = "0";
+	const char *folder = NULL, *memory = NULL, *cpu = "0", *nodes = "0";
 	struct err err;
 	int option;
 
@@ -95,6 +102,8 @@ int main(int argc, char **argv)
 			memory = optarg;
 		} else if (option == 'c') {
 			cpu = optarg;
+		} else if (option == 'n') {
+			nodes = optarg;
 		} else {
 			fputs(usage_text, option == 'h' ? stdout : stderr);
 			return option == 'h' ? 0 : err_exit_status(ERR_USAGE);
@@ -104,7 +113,7 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return err_exit_status(ERR_USAGE);
 	}
-	if (make(folder, memory, cpu, &err) == 0)
+	if (make(folder, memory, cpu, nodes, &err) == 0)
 		return 0;
 	fprintf(stderr, "simmachine: %s\n", err.message);
 	return err_exit_status(err.code);

@@ -109,35 +109,6 @@ timeouts() {
 	check 'timeout: it goes back' move B A g1
 }
 
-# node_of_stream: the processors that the stream's process may use; g1 is of node domid % 2, and so
-# are processors.
-runs_near() {
-	local pid allowed
-
-	pid=$(on A pgrep -o -x xenferry-stream) || return 1
-	allowed=$(on A sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$pid/status")
-	echo "$allowed"
-	for cpu in ${allowed//,/ }; do
-		[[ $cpu != *-* ]] && ((cpu % 2 == $1)) || return 1
-	done
-}
-
-numa() {
-	local node
-
-	(($(nproc --all) > 1)) || return 0
-	node=$(($(ferry A vm-list params=domid --minimal) % 2))
-	begins bandwidth-mibps=1
-	check 'NUMA: the stream runs on the node of the memory' until_true 10 runs_near "$node"
-	ferry A migration-cancel uuid="$uuid"
-	begins bandwidth-mibps=1 numa-node=$((1 - node))
-	check 'NUMA: unless the operator says where' until_true 10 runs_near $((1 - node))
-	ferry A migration-cancel uuid="$uuid"
-	check 'NUMA: not where domain 0 has no processor' exits 7 'bound to NUMA node 5' \
-		ferry A vm-migrate vm=g1 host=B live=true numa-node=5
-	stays NUMA
-}
-
 # What the guest dirties every second is more than what may go: it ends as the policy says.
 dirty_guest() {
 	begins bandwidth-mibps=8 limit-last-pass=true
@@ -202,7 +173,7 @@ dirty_rate() {
 	check 'dirty-rate: then it moves' move A B g1
 }
 
-hosts_up --memory-mib 512 --numa-nodes 2 --dirty-pages-per-s 20000 --working-set-pages 6000
+hosts_up --memory-mib 512 --dirty-pages-per-s 20000 --working-set-pages 6000
 check 'a guest starts' guest_up A 1 64 1 1
 bad_words
 policies
@@ -214,5 +185,4 @@ dirty_guest
 rate vm=g1 seconds=2 --json >"$scratch/before"
 throttle_and_crash
 dirty_rate
-numa
 finish

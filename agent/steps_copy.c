@@ -263,7 +263,8 @@ int source_finish_copy(struct migration *m, struct err *err)
 	bool peer_spoke = false;
 	struct stream_event event;
 
-	record_pass_start(m->record, 0, m->record->transferred_bytes, m->record->suspended_us);
+	record_pass_start(m->record, m->policy.remaining_bytes, m->record->transferred_bytes,
+			  m->record->suspended_us);
 	do {
 		int rc = m->host->ops->stream_next(m->host, peer_spoke ? -1 : peer_fd,
 						   m->deadline_us, true, &event, err);

@@ -262,17 +262,18 @@ static void draw_parts(struct canvas *canvas, const struct svg_scale *scale)
 	canvas->y += (double)rows * ROW_HEIGHT;
 }
 
-/* From the blackout in the lanes above to its own lanes. */
-static void draw_lens(struct canvas *canvas, double top, double bottom)
+/* From the blackout in the lanes above, past the axis, to its own lanes. */
+static void draw_lens(struct canvas *canvas, double top, double waist, double bottom)
 {
 	const struct timeline *timeline = canvas->timeline;
 	const struct svg_scale scale = { 0, timeline->total_ms };
 	double left = svg_x(&scale, timeline->blackout.start_ms);
 	double right = svg_x(&scale, timeline->blackout.end_ms);
 
+	right = right > left + 1 ? right : left + 1;
 	fprintf(canvas->out,
-		"<path class=\"zoom\" d=\"M%.2f %.1fL%.2f %.1fL%.1f %.1fL%.1f %.1fZ\"/>\n", left,
-		top, right > left + 1 ? right : left + 1, top, SVG_RIGHT, bottom, SVG_LEFT, bottom);
+		"<path class=\"zoom\" d=\"M%.2f %.1fV%.1fL%.1f %.1fH%.1fL%.2f %.1fV%.1fZ\"/>\n",
+		left, top, waist, SVG_LEFT, bottom, SVG_RIGHT, right, waist, top);
 }
 
 static void draw_blackout(struct canvas *canvas)
@@ -280,7 +281,7 @@ static void draw_blackout(struct canvas *canvas)
 	const struct timeline *timeline = canvas->timeline;
 	const struct svg_scale scale = { timeline->blackout.start_ms, timeline->blackout.end_ms };
 
-	draw_lens(canvas, canvas->y - 24, canvas->y + 28);
+	draw_lens(canvas, canvas->y - 24, canvas->y - 2, canvas->y + 28);
 	canvas->y += 54;
 	svg_text(canvas->out, 24, canvas->y, "head", "The blackout, magnified: %.3f ms",
 		 timeline->downtime_ms);

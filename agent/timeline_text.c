@@ -68,9 +68,13 @@ static void write_passes(const struct timeline *timeline, FILE *out)
 	for (size_t i = 0; i < timeline->pass_count; i++) {
 		const struct timeline_pass *pass = &timeline->passes[i];
 
-		fprintf(out, "%4zu %10.1f %10.1f %12.1f %12.1f %14.1f\n", i, pass->span.start_ms,
+		fprintf(out, "%4zu %10.1f %10.1f %12.1f %12.1f", i, pass->span.start_ms,
 			pass->span.end_ms - pass->span.start_ms, pass->sent_bytes / MIB,
-			pass->send_bytes_per_s / MIB, pass->dirty_bytes_per_s / MIB);
+			pass->send_bytes_per_s / MIB);
+		if (pass->dirty_bytes_per_s > 0)
+			fprintf(out, " %14.1f\n", pass->dirty_bytes_per_s / MIB);
+		else /* it was suspended, or nobody knows */
+			fprintf(out, " %14s\n", "-");
 	}
 }
 

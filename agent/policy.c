@@ -11,11 +11,7 @@
  */
 #define SAMPLE_BYTES_MIN (1024u * 1024u)
 
-/*
- * A policy's limits do not know what a handover costs here. Where it costs more than the limit no
- * waiting helps: then copying may add this much of the limit, and no more.
- */
-#define COPY_SHARE_MIN 0.1
+#define COPY_SHARE_MIN 0.1 /* of the limit: less to copy is next to nothing */
 
 int policy_check(uint32_t limit_ms, const struct costs *costs, struct err *err)
 {
@@ -112,24 +108,30 @@ static double last_rate(const struct policy *policy)
 	return (double)(known ? policy->costs.send_bytes_per_s : policy->send_bytes_per_s);
 }
 
-/* Predicts the downtime; returns whether it fits, its margin included. */
-static bool fits(struct policy *policy)
+/* How long what is dirty, and gets dirty until the guest stands still, takes; below 0: not known. */
+static double copy_ms(const struct policy *policy)
 {
-	double rate = last_rate(policy), copy_ms, more_bytes, left_ms;
+	double rate = last_rate(policy), more_bytes;
 
-	policy->predicted_downtime_ms = UINT32_MAX;
 	if (rate <= 0)
-		return false;
+		return -1;
 	more_bytes = (double)policy->fresh_bytes_per_s * policy->costs.suspend_ms / 1000;
 	if (more_bytes > (double)policy->remaining_bytes) /* the pass was longer than that */
 		more_bytes = (double)policy->remaining_bytes;
-	copy_ms = ((double)policy->remaining_bytes + more_bytes) * 1000 / rate;
-	policy->predicted_downtime_ms = clamp_u32(copy_ms + policy->costs.fixed_ms);
-	left_ms = policy->limit_ms - policy->costs.fixed_ms -
-		  costs_margin_ms(&policy->costs, copy_ms);
-	if (policy->given_limit_ms == 0 && left_ms < policy->limit_ms * COPY_SHARE_MIN)
-		left_ms = policy->limit_ms * COPY_SHARE_MIN;
-	return copy_ms <= left_ms;
+	return ((double)policy->remaining_bytes + more_bytes) * 1000 / rate;
+}
+
+/* Predicts the downtime; returns whether it fits, its margin included. */
+static bool fits(struct policy *policy)
+{
+	double copy = copy_ms(policy);
+
+	policy->predicted_downtime_ms = UINT32_MAX;
+	if (copy < 0)
+		return false;
+	policy->predicted_downtime_ms = clamp_u32(copy + policy->costs.fixed_ms);
+	return copy + policy->costs.fixed_ms + costs_margin_ms(&policy->costs, copy) <=
+	       policy->limit_ms;
 }
 
 /* ---- the schedule ---- */
@@ -153,6 +155,23 @@ static bool take_item(struct policy *policy, uint32_t stalls)
 	default:
 		return true;
 	}
+}
+
+/*
+ * Next to nothing is left to copy, and a handover alone takes longer than the limit, of which the
+ * policy could not know. No waiting helps: the limits that it would come to are taken at once.
+ */
+static bool fits_at_last(struct policy *policy)
+{
+	const struct policy_rules *rules = &policy->rules;
+	double copy = copy_ms(policy);
+
+	if (policy->given_limit_ms != 0 || copy < 0 || copy > policy->limit_ms * COPY_SHARE_MIN)
+		return false;
+	while (!fits(policy) && policy->next_item < rules->count &&
+	       rules->items[policy->next_item].action != POLICY_ABORT)
+		take_item(policy, UINT32_MAX);
+	return true;
 }
 
 static enum stream_decision give_up(const struct policy *policy, uint32_t passes, struct err *err)
@@ -182,12 +201,13 @@ static enum stream_decision decide(struct policy *policy, uint32_t iteration, st
 	bool over;
 
 	policy->decided = iteration;
-	if (fits(policy) || policy->remaining_bytes == 0 || policy->stop_at_once)
+	if (fits(policy) || policy->stop_at_once || fits_at_last(policy) ||
+	    policy->remaining_bytes == 0)
 		return STREAM_STOP;
 	over = take_item(policy, stalls) || stalls >= POLICY_ITERATIONS_MAX;
 	if (over)
 		return give_up(policy, iteration, err);
-	if (fits(policy))
+	if (fits(policy) || fits_at_last(policy))
 		return STREAM_STOP;
 	if (policy->rules.auto_converge && policy->remaining_bytes >= SAMPLE_BYTES_MIN)
 		converge_step(&policy->converge, policy->sent_bytes, policy->remaining_bytes);

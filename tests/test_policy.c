@@ -264,6 +264,23 @@ static void a_handover_that_alone_is_too_long_breaks_only_the_operators_limit(vo
 	assert_non_null(strstr(err.message, "4000 ms"));
 }
 
+static void a_handover_longer_than_the_first_limit_takes_the_next_at_once(void **state)
+{
+	const struct costs slow = { .fixed_ms = 180, .samples = 3 };
+	const struct pass passes[] = { LEAVES(100, 1) };
+	struct err err = { 0 };
+	struct policy policy;
+	struct outcome outcome;
+
+	(void)state;
+	policy_init(&policy, policy_builtin_at(0), 0, &slow);
+	outcome = run_passes(&policy, passes, 1, false, &err);
+	assert_int_equal(outcome.decision, STREAM_STOP);
+	assert_int_equal(outcome.passes, 1);
+	assert_int_equal(policy.limit_ms, 200); /* 10 to copy, 0.5 of doubt, 180 */
+	assert_int_equal(policy.predicted_downtime_ms, 190);
+}
+
 /* ---- auto-convergence ---- */
 
 static void every_second_pass_that_stays_high_slows_the_guest_further(void **state)
@@ -326,6 +343,7 @@ int main(void)
 		cmocka_unit_test(stops_after_a_pass_when_it_has_to),
 		cmocka_unit_test(a_wait_for_the_operator_is_no_stall),
 		cmocka_unit_test(a_handover_that_alone_is_too_long_breaks_only_the_operators_limit),
+		cmocka_unit_test(a_handover_longer_than_the_first_limit_takes_the_next_at_once),
 		cmocka_unit_test(every_second_pass_that_stays_high_slows_the_guest_further),
 		cmocka_unit_test(a_pass_that_gets_on_slows_nothing),
 		cmocka_unit_test(a_cap_is_a_share_of_what_the_guest_may_have),

@@ -88,6 +88,7 @@ const struct plan *plan_find(const char *name);
 const struct plan *plan_at(size_t index); /* NULL past the last */
 /* "suspend", "checkpoint", "resume": not for two hosts, and not for the rules; or NULL. */
 const struct plan *plan_find_file(const char *name);
+const struct plan *plan_file_at(size_t index); /* NULL past the last */
 const struct step *plan_step(const char *name);
 const struct step *plan_step_at(size_t index); /* NULL past the last */
 

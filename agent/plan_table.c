@@ -84,7 +84,7 @@ static const struct step steps[STEPS] = {
 		STEP_TELLS_GONE | STEP_NEEDS_RUNNING, "run the hooks vm-post-destroy" },
 	[OPEN_FILE] =         { "open-file",          SOURCE(source_open_file),                SOURCE(source_drop_file),                    10000,
 		STEP_FILES, "begin the file, under another name" },
-	[RESUME_GUEST] =      { "resume-guest",       SOURCE(source_resume),                   NEITHER,                                     30000,
+	[RESUME_GUEST] =      { "resume-guest",       SOURCE(source_go_on),                    NEITHER,                                     30000,
 		STEP_FILES, "let the guest go on" },
 	[FINISH_FILE] =       { "finish-file",        SOURCE(source_finish_file),              NEITHER,                                    600000,
 		STEP_FILES, "make the file durable" },
@@ -270,6 +270,7 @@ static const struct plan file_plans[] = {
 /* clang-format on */
 
 #define PLANS (sizeof(plans) / sizeof(plans[0]))
+#define FILE_PLANS (sizeof(file_plans) / sizeof(file_plans[0]))
 
 const struct plan *plan_at(size_t index)
 {
@@ -297,9 +298,14 @@ const struct step *plan_step_at(size_t index)
 	return index < OPEN_FILE ? &steps[index] : NULL;
 }
 
+const struct plan *plan_file_at(size_t index)
+{
+	return index < FILE_PLANS ? &file_plans[index] : NULL;
+}
+
 const struct plan *plan_find_file(const char *name)
 {
-	for (size_t i = 0; i < sizeof(file_plans) / sizeof(file_plans[0]); i++)
+	for (size_t i = 0; i < FILE_PLANS; i++)
 		if (strcmp(file_plans[i].name, name) == 0)
 			return &file_plans[i];
 	return NULL;

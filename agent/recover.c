@@ -87,6 +87,8 @@ static int undo(struct migration *m, const struct journal_state *state, struct e
 		rc = plan_undo(m, last_row_to_undo(m, state), err);
 	if (rc < 0)
 		return unsettled(rc, err);
+	if (lost && m->file.path[0]) /* all that it left on this host */
+		m->file.ops->drop(&m->file);
 	(void)m->journal->ops->append(m->journal, &undone, err);
 	if (lost)
 		return gone(m, err);

@@ -45,7 +45,7 @@ int saved_file_name(struct saved_file *file, const char *path, const char *uuid,
 	const char *name = strrchr(path, '/');
 	int size;
 
-	*file = (struct saved_file){ .fd = -1 };
+	*file = (struct saved_file){ .ops = &saved_file_ops, .fd = -1 };
 	if (path[0] != '/' || !name[1])
 		return err_set(err, ERR_USAGE, -EINVAL, "file wants the absolute path of a file");
 	size = snprintf(file->part, sizeof(file->part), "%.*s/.%s.%s.part", (int)(name - path),
@@ -283,3 +283,11 @@ int saved_file_open(struct saved_file *file, struct description *guest, struct e
 		rc = skip_libxl(file, err);
 	return rc;
 }
+
+const struct saved_file_ops saved_file_ops = {
+	.create = saved_file_create,
+	.finish = saved_file_finish,
+	.publish = saved_file_publish,
+	.drop = saved_file_drop,
+	.open = saved_file_open,
+};

@@ -17,7 +17,21 @@
 
 #define SAVED_PATH_MAX 1024
 
+struct saved_file;
+
+/* What a plan does to it: the functions below, of the same names. */
+struct saved_file_ops {
+	int (*create)(struct saved_file *file, const struct description *guest, struct err *err);
+	int (*finish)(struct saved_file *file, struct err *err);
+	int (*publish)(struct saved_file *file, struct err *err);
+	void (*drop)(struct saved_file *file);
+	int (*open)(struct saved_file *file, struct description *guest, struct err *err);
+};
+
+extern const struct saved_file_ops saved_file_ops;
+
 struct saved_file {
+	const struct saved_file_ops *ops;
 	char path[SAVED_PATH_MAX]; /* "": there is none */
 	char part[SAVED_PATH_MAX]; /* its name until it is whole */
 	int fd;                    /* -1: not open */

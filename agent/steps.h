@@ -42,7 +42,7 @@ step_fn source_ask_hooks_suspend, target_ask_hooks_resume, tell_hooks_resumed;
 
 /* steps_file.c: into a file, or out of one, with the migration's own steps between them */
 step_fn source_open_file, source_drop_file;
-step_fn source_finish_file, source_publish_file;
+step_fn source_go_on, source_finish_file, source_publish_file;
 step_fn target_read_file;
 step_fn commit_guest;
 

@@ -21,24 +21,37 @@ int source_open_file(struct migration *m, struct err *err)
 		.filtered = m->file.framed, .compress = m->settings.memory.compress, .channels = 1,
 		.numa = m->settings.memory.numa,
 	};
-	return saved_file_create(&m->file, &m->guest, err);
+	return m->file.ops->create(&m->file, &m->guest, err);
 }
 
 int source_drop_file(struct migration *m, struct err *err)
 {
 	(void)err;
-	saved_file_drop(&m->file);
+	m->file.ops->drop(&m->file);
 	return 0;
+}
+
+/* As before the copy: at its own pace, and with nobody in its disks' rings. */
+int source_go_on(struct migration *m, struct err *err)
+{
+	int rc = source_resume(m, err);
+
+	if (rc < 0) {
+		err->code = ERR_FAILED; /* the suspend's undo tries again */
+		return rc;
+	}
+	m->host->ops->unwatch_disks(m->host);
+	return source_stop_copy(m, err);
 }
 
 int source_finish_file(struct migration *m, struct err *err)
 {
-	return saved_file_finish(&m->file, err);
+	return m->file.ops->finish(&m->file, err);
 }
 
 int source_publish_file(struct migration *m, struct err *err)
 {
-	return saved_file_publish(&m->file, err);
+	return m->file.ops->publish(&m->file, err);
 }
 
 /* ---- out of one ---- */
@@ -46,7 +59,7 @@ int source_publish_file(struct migration *m, struct err *err)
 int target_read_file(struct migration *m, struct err *err)
 {
 	struct reasons reasons = { .count = 0 };
-	int rc = saved_file_open(&m->file, &m->guest, err);
+	int rc = m->file.ops->open(&m->file, &m->guest, err);
 
 	if (rc < 0)
 		return rc;

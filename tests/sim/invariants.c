@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "invariants.h"
 
+#include "file_invariants.h"
 #include "recover.h"
 #include "world.h"
 
@@ -60,6 +61,10 @@ static void disks_are_quiet(struct world *world)
 
 void invariants_hold(struct world *world)
 {
+	if (world->file.in_use) {
+		file_invariants_hold(world);
+		return;
+	}
 	at_most_one_runs(world);
 	source_can_resume(world);
 	a_copy_can_run(world);
@@ -86,7 +91,7 @@ static bool plan_has(const struct world *world, unsigned traits)
 	return world->plan->rows[plan_row_with(world->plan, traits)].step;
 }
 
-static void nothing_is_left(struct world *world, enum side side)
+void nothing_is_left(struct world *world, enum side side)
 {
 	const struct sim_host *host = &world->hosts[side];
 
@@ -100,7 +105,7 @@ static void nothing_is_left(struct world *world, enum side side)
 		world_violation(world, "a claim on memory is left at the %s", side_name(side));
 }
 
-static void guest_has_all(struct world *world, enum side side)
+void guest_has_all(struct world *world, enum side side)
 {
 	const struct sim_host *host = &world->hosts[side];
 
@@ -137,7 +142,7 @@ static void the_operator_knows(struct world *world, enum side side)
 				       "touched");
 }
 
-static bool harmless(const struct world *world)
+bool nothing_failed(const struct world *world)
 {
 	for (size_t i = 0; i < world->strike_count; i++)
 		if (!fault_is_harmless(world->strikes[i].fault))
@@ -145,7 +150,7 @@ static bool harmless(const struct world *world)
 	return true;
 }
 
-static void journals_are_closed(struct world *world, enum side side)
+void journal_is_closed(struct world *world, enum side side)
 {
 	const struct sim_journal *journal = &world->journals[side];
 	const struct journal_state *state = &journal->written;
@@ -163,6 +168,10 @@ void invariants_hold_at_end(struct world *world)
 {
 	enum side winner = runs_at(world, SIDE_TARGET) ? SIDE_TARGET : SIDE_SOURCE;
 
+	if (world->file.in_use) {
+		file_invariants_hold_at_end(world);
+		return;
+	}
 	if (!world->lost_with_host && !runs_at(world, winner))
 		world_violation(world, "in the end the guest runs nowhere");
 	if (world->hosts[SIDE_SOURCE].cap_percent && runs_at(world, SIDE_SOURCE))
@@ -171,7 +180,7 @@ void invariants_hold_at_end(struct world *world)
 		guest_has_all(world, winner);
 	if (runs_at(world, winner) || winner == SIDE_SOURCE)
 		nothing_is_left(world, winner == SIDE_SOURCE ? SIDE_TARGET : SIDE_SOURCE);
-	if (harmless(world) && winner != SIDE_TARGET)
+	if (nothing_failed(world) && winner != SIDE_TARGET)
 		world_violation(world, "nothing failed, and the guest has not moved");
 	if (runs_at(world, SIDE_SOURCE) &&
 	    recover_outcome(&world->journals[SIDE_TARGET].durable) == OUTCOME_TAKEN)
@@ -179,6 +188,6 @@ void invariants_hold_at_end(struct world *world)
 				       "was not told when it came back");
 	for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
 		the_operator_knows(world, side);
-		journals_are_closed(world, side);
+		journal_is_closed(world, side);
 	}
 }

@@ -2,6 +2,7 @@
 #include "mutants.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "journal.h"
 
@@ -14,6 +15,17 @@ static void copy_plan(struct mutant *mutant, const struct plan *plan)
 	}
 }
 
+static bool has_file(const struct plan *plan)
+{
+	return plan_row_with(plan, STEP_FILES) < plan_count(plan);
+}
+
+/* With a file in the peer's place the one side that there is has the step that begins with it. */
+static bool works(const struct plan *plan, enum side side)
+{
+	return !has_file(plan) || plan->rows[0].step->run[side];
+}
+
 /* Each undo in turn. */
 static bool drop_undo(struct mutant *mutant, size_t *index)
 {
@@ -21,7 +33,7 @@ static bool drop_undo(struct mutant *mutant, size_t *index)
 		for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
 			struct step *step = &mutant->steps[row];
 
-			if (!step->undo[side] || (*index)-- > 0)
+			if (!step->undo[side] || !works(&mutant->plan, side) || (*index)-- > 0)
 				continue;
 			step->undo[side] = NULL;
 			snprintf(mutant->name, sizeof(mutant->name), "no-undo-of-%s-at-%s",
@@ -37,16 +49,24 @@ static bool drop_line(struct mutant *mutant, size_t *index)
 	static const struct {
 		enum journal_event event;
 		const char *name;
+		bool for_peer; /* it says something to the other side */
 	} lines[] = {
-		{ JOURNAL_BEGIN, "no-begin" },       { JOURNAL_STEP, "no-step" },
-		{ JOURNAL_RELEASED, "no-released" }, { JOURNAL_TAKEN_BACK, "no-taken-back" },
-		{ JOURNAL_TAKEN, "no-taken" },       { JOURNAL_NEVER, "no-never" },
-		{ JOURNAL_UNDONE, "no-undone" },     { JOURNAL_DONE, "no-done" },
-		{ JOURNAL_RESOLVED_SOURCE, "no-resolved-source" },
+		{ JOURNAL_BEGIN, "no-begin", false },
+		{ JOURNAL_STEP, "no-step", false },
+		{ JOURNAL_TAKEN, "no-taken", false },
+		{ JOURNAL_UNDONE, "no-undone", false },
+		{ JOURNAL_DONE, "no-done", false },
+		{ JOURNAL_RELEASED, "no-released", true },
+		{ JOURNAL_TAKEN_BACK, "no-taken-back", true },
+		{ JOURNAL_NEVER, "no-never", true },
+		{ JOURNAL_RESOLVED_SOURCE, "no-resolved-source", true },
 	};
+	size_t count = sizeof(lines) / sizeof(lines[0]);
 
-	if (*index >= sizeof(lines) / sizeof(lines[0])) {
-		*index -= sizeof(lines) / sizeof(lines[0]);
+	while (has_file(&mutant->plan) && lines[count - 1].for_peer)
+		count--;
+	if (*index >= count) {
+		*index -= count;
 		return false;
 	}
 	mutant->journal_gaps = 1u << lines[*index].event;
@@ -78,29 +98,68 @@ static void empty_step(struct mutant *mutant, unsigned trait)
 	step->run[SIDE_SOURCE] = step->run[SIDE_TARGET] = NULL;
 }
 
+static void unpause_early(struct mutant *mutant)
+{
+	move_step(mutant, STEP_UNPAUSES, plan_row_at(&mutant->plan, SYNC_SP3));
+}
+
+static void destroy_early(struct mutant *mutant)
+{
+	move_step(mutant, STEP_DESTROYS, plan_row_at(&mutant->plan, SYNC_SP3));
+}
+
+static void do_not_drain(struct mutant *mutant)
+{
+	empty_step(mutant, STEP_DRAINS);
+}
+
+static void do_not_finish(struct mutant *mutant)
+{
+	size_t row = plan_row_with(&mutant->plan, STEP_PUBLISHES);
+
+	while (strcmp(mutant->steps[row].name, "finish-file") != 0)
+		row--;
+	mutant->steps[row].run[SIDE_SOURCE] = NULL;
+}
+
+static void be_hasty(struct mutant *mutant)
+{
+	mutant->hasty = true;
+}
+
+/* Those of plans with these traits, and of these with a file or without. */
 static bool misplan(struct mutant *mutant, size_t index)
 {
-	static const char *const names[] = { "unpause-before-commit", "destroy-before-running",
-					     "no-drain", "hasty-never" };
+	static const struct {
+		const char *name;
+		unsigned traits[2];
+		bool peer, file;
+		void (*make)(struct mutant *mutant);
+	} mistakes[] = {
+		{ "unpause-before-commit", { STEP_UNPAUSES, STEP_UNPAUSES }, true, true,
+		  unpause_early },
+		{ "destroy-before-running", { STEP_DESTROYS, STEP_DESTROYS }, true, true,
+		  destroy_early },
+		/* a guest that goes on at once has its own requests done */
+		{ "no-drain", { STEP_DRAINS, STEP_DESTROYS }, true, true, do_not_drain },
+		{ "unfinished-file", { STEP_PUBLISHES, STEP_PUBLISHES }, false, true,
+		  do_not_finish },
+		{ "hasty-never", { STEP_UNPAUSES, STEP_UNPAUSES }, true, false, be_hasty },
+	};
 	const struct plan *plan = &mutant->plan;
 
-	if (index >= sizeof(names) / sizeof(names[0]))
-		return false;
-	snprintf(mutant->name, sizeof(mutant->name), "%s", names[index]);
-	switch (index) {
-	case 0:
-		move_step(mutant, STEP_UNPAUSES, plan_row_at(plan, SYNC_SP3));
-		break;
-	case 1:
-		move_step(mutant, STEP_DESTROYS, plan_row_at(plan, SYNC_SP3));
-		break;
-	case 2:
-		empty_step(mutant, STEP_DRAINS);
-		break;
-	default:
-		mutant->hasty = true;
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		bool known = has_file(plan) ? mistakes[i].file : mistakes[i].peer;
+
+		for (size_t t = 0; t < 2; t++)
+			known &= plan_row_with(plan, mistakes[i].traits[t]) < plan_count(plan);
+		if (!known || index-- > 0)
+			continue;
+		snprintf(mutant->name, sizeof(mutant->name), "%s", mistakes[i].name);
+		mistakes[i].make(mutant);
+		return true;
 	}
-	return true;
+	return false;
 }
 
 bool mutant_make(struct mutant *mutant, const struct plan *plan, size_t index)

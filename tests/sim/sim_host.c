@@ -18,7 +18,7 @@
 
 void sim_host_init(struct sim_host *host, struct world *world, enum side side)
 {
-	bool source = side == SIDE_SOURCE;
+	bool source = side == SIDE_SOURCE && !sim_file_plan_is(world, "resume");
 
 	*host = (struct sim_host){
 		.host = { &sim_host_ops },
@@ -45,11 +45,12 @@ void sim_host_reset(struct sim_host *host, uint64_t down_until_us)
 {
 	struct world *world = host->world;
 	bool source = host->side == SIDE_SOURCE;
-
-	bool taken = world->journals[SIDE_TARGET].durable.taken && !world->fenced;
+	enum side owner = sim_file_plan_is(world, "suspend") ? SIDE_SOURCE : SIDE_TARGET;
+	bool taken = world->journals[owner].durable.taken && !world->fenced;
 
 	if (source ? host->domain != DOMAIN_NONE && !taken : taken)
 		world->lost_with_host = true;
+	sim_file_reset(world);
 	*host = (struct sim_host){
 		.host = host->host,
 		.world = world,
@@ -95,6 +96,16 @@ static int host_list(struct host *base, int (*each)(const struct guest_summary *
 	return rc == 0 && host->domain != DOMAIN_NONE ? each(&guest, data) : rc;
 }
 
+void sim_host_describe_guest(struct description *guest)
+{
+	snprintf(guest->name, sizeof(guest->name), "g1");
+	snprintf(guest->uuid, sizeof(guest->uuid), GUEST_UUID);
+	snprintf(guest->xen_version, sizeof(guest->xen_version), "4.17");
+	guest->type = GUEST_PVH;
+	guest->vcpus = 1;
+	guest->pages_max = guest->pages_now = 1024;
+}
+
 static int host_describe(struct host *base, const char *vm, struct description *guest,
 			 struct reasons *reasons)
 {
@@ -108,12 +119,7 @@ static int host_describe(struct host *base, const char *vm, struct description *
 		*reasons_next(reasons) = why;
 		return rc;
 	}
-	snprintf(guest->name, sizeof(guest->name), "%s", vm);
-	snprintf(guest->uuid, sizeof(guest->uuid), GUEST_UUID);
-	snprintf(guest->xen_version, sizeof(guest->xen_version), "4.17");
-	guest->type = GUEST_PVH;
-	guest->vcpus = 1;
-	guest->pages_max = guest->pages_now = 1024;
+	sim_host_describe_guest(guest);
 	guest->domid = host->domid;
 	return 0;
 }

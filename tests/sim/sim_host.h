@@ -56,6 +56,9 @@ struct sim_host {
 
 extern const struct host_ops sim_host_ops;
 
+/* The guest, as a host or a file describes it. */
+void sim_host_describe_guest(struct description *guest);
+
 void sim_host_init(struct sim_host *host, struct world *world, enum side side);
 /* What its worker held goes with it; after a reset the host is empty. */
 void sim_host_lose_worker(struct sim_host *host);

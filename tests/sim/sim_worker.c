@@ -82,7 +82,9 @@ static void set_up(struct process *process)
 
 	process->clock.ops = &clock_ops;
 	process->link.ops = &sim_link_ops;
-	process->peer.ops = source ? &sim_source_peer_ops : &sim_target_peer_ops;
+	process->peer.ops = process->world->file.in_use ? &sim_file_peer_ops :
+			    source		       ? &sim_source_peer_ops :
+							 &sim_target_peer_ops;
 	process->hooks.ops = &sim_hooks_ops;
 	process->arbiter.ops = &sim_arbiter_ops;
 	process->journal.ops = &sim_journal_ops;
@@ -103,9 +105,10 @@ static void set_up(struct process *process)
 	m->cannot_throttle = false;
 	m->clock = &process->clock;
 	m->host = &process->world->hosts[process->side].host;
-	m->link = process->recovering ? NULL : &process->link;
+	m->file = sim_file_of(process);
+	m->link = process->recovering || m->file.ops ? NULL : &process->link;
 	m->peer = &process->peer;
-	m->arbiter = process->world->no_arbiter ? NULL : &process->arbiter;
+	m->arbiter = process->world->no_arbiter || m->file.ops ? NULL : &process->arbiter;
 	m->hooks = &process->hooks;
 	m->journal = &process->journal;
 	m->record = &process->record;
@@ -162,6 +165,13 @@ static int migrate_as_target(struct process *process, struct err *err)
 	return rc < 0 ? rc : run_plan(process, err);
 }
 
+static int move_file(struct process *process, struct err *err)
+{
+	int rc = begin(process, err);
+
+	return rc < 0 ? rc : run_plan(process, err);
+}
+
 static int recover(struct process *process, struct err *err)
 {
 	const struct sim_journal *journal = &process->world->journals[process->side];
@@ -203,6 +213,8 @@ void worker_run(void *argument)
 	set_up(process);
 	if (process->recovering)
 		process->rc = recover(process, &process->err);
+	else if (process->migration.file.ops)
+		process->rc = move_file(process, &process->err);
 	else if (process->side == SIDE_SOURCE)
 		process->rc = migrate_as_source(process, &process->err);
 	else
@@ -212,11 +224,19 @@ void worker_run(void *argument)
 	close_up(process);
 }
 
+/* With a file in the peer's place there is nobody at the other side. */
+static bool works(const struct world *world, enum side side)
+{
+	enum side alone = sim_file_plan_is(world, "resume") ? SIDE_TARGET : SIDE_SOURCE;
+
+	return !world->file.in_use || side == alone;
+}
+
 void worker_init(struct process *process, struct world *world, enum side side)
 {
 	process->world = world;
 	process->side = side;
 	process->dead = process->started = process->doubt_shown = false;
-	process->start_us = world->now_us;
+	process->start_us = works(world, side) ? world->now_us : NEVER_US;
 	process->status = STATUS_PREPARING; /* nothing was said */
 }

@@ -75,7 +75,7 @@ static const struct plan *named_plan(const char *name)
 		return &plan;
 	}
 	if (!strstr(name, ".json"))
-		return plan_find(name);
+		return plan_find(name) ? plan_find(name) : plan_find_file(name);
 	if (plan_read_file(name, &plan, &err) < 0 || plan_check(&plan, &err) < 0) {
 		fprintf(stderr, "simulate: %s\n", err.message);
 		return NULL;
@@ -83,11 +83,21 @@ static const struct plan *named_plan(const char *name)
 	return &plan;
 }
 
+/* Between two hosts, then with a file. */
+static const struct plan *any_plan_at(size_t index)
+{
+	size_t plans = 0;
+
+	while (plan_at(plans))
+		plans++;
+	return index < plans ? plan_at(index) : plan_file_at(index - plans);
+}
+
 /* The plans that are asked for, one by one. */
 static const struct plan *plan_asked(const char *name, size_t index)
 {
 	if (!name)
-		return plan_at(index);
+		return any_plan_at(index);
 	return index == 0 ? named_plan(name) : NULL;
 }
 
@@ -95,7 +105,9 @@ static const struct plan *plan_asked(const char *name, size_t index)
 
 static void count_run(struct counts *counts)
 {
-	bool moved = world.hosts[SIDE_TARGET].domain == DOMAIN_RUNNING;
+	bool moved = world.hosts[SIDE_TARGET].domain == DOMAIN_RUNNING ||
+		     (world.file.in_use && world.hosts[SIDE_TARGET].domain == DOMAIN_NONE &&
+		      world.processes[SIDE_SOURCE].status == STATUS_COMPLETED);
 
 	counts->runs++;
 	counts->completed += moved;
@@ -139,7 +151,7 @@ static uint64_t share(const struct options *options, const struct plan *plan)
 {
 	uint64_t plans = 0, index = 0;
 
-	for (const struct plan *other; (other = plan_at(plans)); plans++)
+	for (const struct plan *other; (other = any_plan_at(plans)); plans++)
 		index = other == plan ? plans : index;
 	return options->plan ? options->runs
 			     : options->runs / plans + (index < options->runs % plans);

@@ -50,10 +50,13 @@ static void tell(const struct process *process, const char *text)
 		process->side == SIDE_SOURCE ? "source         " : "        target ", text);
 }
 
-/* For how long does the guest run nowhere? */
+/* For how long does the guest run nowhere? One that is in a file rests there. */
 static void measure_standstill(struct world *world)
 {
-	bool runs = world->hosts[SIDE_SOURCE].domain == DOMAIN_RUNNING ||
+	bool rests = sim_file_plan_is(world, "resume") ||
+		     (sim_file_plan_is(world, "suspend") &&
+		      world->journals[SIDE_SOURCE].durable.taken);
+	bool runs = rests || world->hosts[SIDE_SOURCE].domain == DOMAIN_RUNNING ||
 		    world->hosts[SIDE_TARGET].domain == DOMAIN_RUNNING;
 
 	if (!runs && world->stopped_us == 0)
@@ -339,6 +342,7 @@ static void begin(struct world *world, struct chooser *chooser, const struct pla
 	world->violation[0] = '\0';
 	world->memory = (struct memory_line){ NEVER_US, NEVER_US, NEVER_US };
 	line_init(&world->line);
+	sim_file_init(world);
 	for (enum side side = SIDE_SOURCE; side <= SIDE_TARGET; side++) {
 		sim_host_init(&world->hosts[side], world, side);
 		sim_journal_init(&world->journals[side]);
@@ -355,7 +359,7 @@ static uint64_t standstill_allowed_us(const struct plan *plan)
 	uint64_t allowed_us = STANDSTILL_US;
 
 	for (size_t row = plan_row_with(plan, STEP_COPIES) + 1;
-	     row <= plan_row_with(plan, STEP_UNPAUSES); row++)
+	     plan->rows[row].step && row <= plan_row_with(plan, STEP_UNPAUSES); row++)
 		if (plan->rows[row].step->traits & STEP_RUNS_SCRIPTS)
 			allowed_us += plan->rows[row].step->timeout_ms * MS;
 	return allowed_us;

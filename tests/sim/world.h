@@ -20,6 +20,7 @@
 #include "coroutine.h"
 #include "migration.h"
 #include "sim_arbiter.h"
+#include "sim_file.h"
 #include "sim_hooks.h"
 #include "sim_host.h"
 #include "sim_journal.h"
@@ -116,6 +117,7 @@ struct world {
 	struct sim_journal journals[2];
 	struct line line;
 	struct memory_line memory;
+	struct sim_file file;
 	uint64_t partition_until_us;
 
 	struct strike strikes[STRIKES_MAX];

@@ -6,9 +6,10 @@
  *   bench_filter WAY CHANNELS MIB ZERO_PERCENT PASSES MBIT_PER_S DELAY_MS
  *
  * WAY: none, lz4, zstd, auto; or `plain`: in the filter's place a process that only reads and
- * writes, which is what one processor can do at most. Pages are zero, text, machine code and
- * noise. The link: TCP on loopback, paced by the kernel (0: not); with a delay each channel goes
- * through a process that holds WINDOW_BYTES for so long, as a TCP window does to a connection.
+ * writes, which is what one processor can do at most. Pages are zero, text, machine code and noise;
+ * in another pass others. The link: TCP on loopback, paced by the kernel (0: not); with a delay
+ * each channel goes through a process that holds WINDOW_BYTES for so long, as a TCP window does to
+ * a connection.
  *
  * Prints what came of it: us, stream and wire bytes, and the filter's processor time and memory.
  */
@@ -93,7 +94,8 @@ static uint8_t *make_pool(void)
 }
 
 /* A record's pages, mapped and written as libxenguest does: 4 MiB at once, a part for each page. */
-static void make_record_from(const struct bench *bench, const uint8_t *pool, size_t first)
+static void make_record_from(const struct bench *bench, const uint8_t *pool, size_t pass,
+			     size_t first)
 {
 	static const uint8_t zero[PAGE_BYTES];
 	struct iovec parts[LIBXC_PAGES_MAX];
@@ -106,7 +108,7 @@ static void make_record_from(const struct bench *bench, const uint8_t *pool, siz
 	for (size_t i = 0; i < count; i++) {
 		size_t pfn = first + i;
 		bool is_zero = pfn * 2654435761u % 100 < bench->zero_percent;
-		const uint8_t *page = is_zero ? zero : pool + pfn * 7 % POOL_PAGES * PAGE_BYTES;
+		const uint8_t *page = is_zero ? zero : pool + (pfn * 7 + pass) % POOL_PAGES * PAGE_BYTES;
 
 		entries[i] = pfn;
 		parts[i] = (struct iovec){ (void *)page, PAGE_BYTES };
@@ -140,7 +142,7 @@ static void make(const struct bench *bench)
 	write_all(bench->maker[0], head.bytes, head.size);
 	for (size_t pass = 0; pass < bench->passes; pass++)
 		for (size_t first = 0; first < bench->pages; first += LIBXC_PAGES_MAX)
-			make_record_from(bench, pool, first);
+			make_record_from(bench, pool, pass, first);
 	write_all(bench->maker[0], tail.bytes, tail.size);
 }
 

@@ -10,7 +10,10 @@
 #   filter-auto-N          compress=auto on N Mb/s, against the best of the fixed settings
 #   filter-channels        four connections, each with a window of 256 KiB, against one, at a delay
 #                          of 20 ms
-#   filter-memory          the sender's and the receiver's peak with 2048 MiB, against 256 MiB
+#   filter-memory-N        the sender's and the receiver's peak with a sparse guest of N GiB, against
+#                          1 GiB; both are sent twice
+#   filter-target          bytes of a stream that the target's end writes in a second, against what
+#                          xc_domain_restore reads from a file
 
 # ran WAY CHANNELS MIB ZERO_PERCENT PASSES MBIT_PER_S DELAY_MS: into $scratch/ran.
 ran() {
@@ -89,15 +92,39 @@ bench_filter_channels() {
 }
 
 bench_filter_memory() {
-	local mib round
+	local gib round
 
-	for ((round = 0; round < rounds; round++)); do
-		for mib in 256 2048; do
-			ran none 4 $mib 95 1 0 0
-			echo $(($(of send_kib) + $(of receive_kib))) >>"$scratch/memory.$mib"
+	for ((round = 0; round < (rounds + 1) / 2; round++)); do
+		for gib in 1 4 16; do
+			ran none 4 $((gib * 1024)) 95 2 0 0
+			echo $(($(of send_kib) + $(of receive_kib))) >>"$scratch/memory.$gib"
 		done
 	done
-	report filter-memory KiB "$scratch/memory.2048" 'a guest of 256 MiB' "$scratch/memory.256"
+	for gib in 4 16; do
+		report filter-memory-$gib KiB "$scratch/memory.$gib" 'a guest of 1 GiB' \
+			"$scratch/memory.1"
+	done
+}
+
+# The library's own rate is that of vm-resume: a guest comes out of a file on a simulated host.
+bench_filter_target() {
+	local round file=$scratch/saves/g1
+
+	host_up F --memory-mib $((stream_mib + 512)) --dirty-pages-per-s 0
+	guest_up F 1 "$stream_mib" 0 0
+	mkdir -p "$scratch/saves"
+	for ((round = 0; round < rounds; round++)); do
+		ferry F vm-suspend vm=g1 file="$file" compress=none
+		ferry F vm-resume file="$file" --json >"$scratch/record"
+		awk -v bytes="$(stat -c %s "$file")" -v ms="$(step_ms copy-memory target)" \
+			'BEGIN { printf "%.0f\n", bytes / ms * 1000 }' >>"$scratch/target.library"
+		rm "$file"
+		ran none 1 512 0 1 0 0
+		rate "$(of stream)" "$(of receive_cpu_us)" >>"$scratch/target.filter"
+	done
+	report filter-target bytes/s "$scratch/target.filter" 'xc_domain_restore from a file' \
+		"$scratch/target.library"
+	host_down F
 }
 
 bench_filter() {
@@ -108,4 +135,5 @@ bench_filter() {
 	bench_filter_auto 10000 512
 	bench_filter_channels
 	bench_filter_memory
+	bench_filter_target
 }

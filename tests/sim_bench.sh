@@ -51,9 +51,9 @@ number() {
 	sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p" "$scratch/record"
 }
 
-# step_ms NAME: how long the source took for it.
+# step_ms NAME [SIDE]: how long the source, or the target, took for it.
 step_ms() {
-	grep -o "{[^{}]*\"name\":\"$1\",\"side\":\"source\"[^{}]*}" "$scratch/record" |
+	grep -o "{[^{}]*\"name\":\"$1\",\"side\":\"${2:-source}\"[^{}]*}" "$scratch/record" |
 		sed 's/.*"start_ms":\([0-9.]*\),"end_ms":\([0-9.]*\).*/\1 \2/' |
 		awk '{ print $2 - $1 }'
 }

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sim_fault_stream.h"
+
 #define LINE_BYTES 512 /* a journal's is not longer */
 #define WORD_BYTES 64
 
@@ -114,8 +116,11 @@ static void strike(const char *bytes, size_t size)
 
 ssize_t write(int fd, const void *bytes, size_t size)
 {
-	ssize_t written = write_really(fd, bytes, size);
+	ssize_t written;
 
+	if (stream_fault_frame(fd, bytes, size, &written, write_really))
+		return written;
+	written = write_really(fd, bytes, size);
 	if (is_journal_line(bytes, size))
 		strike(bytes, size);
 	return written;

@@ -6,7 +6,8 @@
 #   gap      longest time between two answers to pings, one every 20 ms
 #   total    from the command to its end, as the operator waits for it
 #   agent    what the migration says of itself: suspended to unpaused (our plans only)
-#   PLAN-plain   a plan of ours without TLS
+#   wire     what the source's network card sent meanwhile, MiB
+#   PLAN-plain   a plan of ours without TLS; PLAN-filtered: with compress=auto
 #   floor    suspend and resume in place: no migration can be shorter
 
 PING_INTERVAL_MS=20
@@ -21,8 +22,8 @@ xl_migrate() {
 	on "$1" "xl migrate -s '' g1 'socat - TCP:$(address "$2"):$MIGRATE_PORT'"
 }
 
-# our_migrate PLAN FROM TO: prints the migration's record.
-our_migrate() { on "$2" xenferry vm-migrate vm=g1 host="$3" live=true plan="$1" --json; }
+# our_migrate PLAN FROM TO [PARAMETER...]: prints the migration's record.
+our_migrate() { on "$2" xenferry vm-migrate vm=g1 host="$3" live=true plan="$1" --json "${@:4}"; }
 
 suspend_in_place() { on "$1" "floor \$(xl domid g1) $GUEST"; }
 
@@ -32,9 +33,13 @@ move() {
 	xl) xl_migrate "$2" "$3" ;;
 	floor) suspend_in_place "$2" ;;
 	*-plain) our_migrate "${1%-plain}" "$2" "$3" ;;
+	*-filtered) our_migrate "${1%-filtered}" "$2" "$3" compress=auto ;;
 	*) our_migrate "$1" "$2" "$3" ;;
 	esac
 }
+
+# sent_bytes HOST: by its network card.
+sent_bytes() { on "$1" cat /sys/class/net/eth0/statistics/tx_bytes; }
 
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 
@@ -42,9 +47,10 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 field() { sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p" "$2" | head -1 | grep . || echo 0; }
 
 # measure CONTENDER FROM TO: moves the guest under pings. Sets gap_ms, sent, lost, total_ms,
-# agent_ms and disk_ok.
+# agent_ms, wire_mib and disk_ok.
 measure() {
-	local begin ping
+	local begin ping wire
+	wire=$(sent_bytes "$2")
 	exec_in_ns "$IMAGES/bin/ping" "$GUEST" "$PING_INTERVAL_MS" > "$RUN/ping.out" &
 	ping=$!
 	sleep 1
@@ -55,6 +61,7 @@ measure() {
 		die "$1 did not move the guest from $2 to $3; see $RUN/move.err"
 	fi
 	total_ms=$(($(milliseconds) - begin))
+	wire_mib=$((($(sent_bytes "$2") - wire) >> 20))
 	wait_for_guest 60 || true # then the gap and the disk say so
 	sleep "$SETTLE_SECONDS"
 	kill "$ping"
@@ -78,7 +85,7 @@ ratio() {
 	}'
 }
 
-print_row() { printf '%-14s %9s %9s %6s %5s %8s %7s  %s\n' "$@" >&2; }
+print_row() { printf '%-17s %9s %9s %6s %5s %8s %7s %6s  %s\n' "$@" >&2; }
 
 # secure CONTENDER FROM TO: the two agents speak TLS with each other, or plain text.
 secure() {
@@ -89,7 +96,7 @@ secure() {
 
 # one_round CONTENDER: measures, prints a line for people, and adds one to the results.
 one_round() {
-	local from to moves gap_ms sent lost total_ms agent_ms disk_ok share=-
+	local from to moves gap_ms sent lost total_ms agent_ms wire_mib disk_ok share=-
 	moves=$(cat "$RUN/moves" 2> /dev/null || echo 0)
 	from=$(lab_guest_where)
 	if [ "$moves" -ge "$MOVES_PER_BOOT" ]; then
@@ -103,9 +110,10 @@ one_round() {
 	[ "$1" = floor ] || moves=$((moves + 1))
 	echo "$moves" > "$RUN/moves"
 	[ "$agent_ms" = 0 ] || share=$(ratio "$agent_ms" "$gap_ms")
-	print_row "$1" "$gap_ms" "$total_ms" "$sent" "$lost" "$agent_ms" "$share" "$disk_ok"
+	print_row "$1" "$gap_ms" "$total_ms" "$sent" "$lost" "$agent_ms" "$share" "$wire_mib" \
+		"$disk_ok"
 	[ "$disk_ok" = true ] || sed 's/^/  /' "$RUN/disk.out" >&2
-	echo "$1 $gap_ms $sent $lost $total_ms $disk_ok $agent_ms $share" >> "$RUN/results"
+	echo "$1 $gap_ms $sent $lost $total_ms $disk_ok $agent_ms $share $wire_mib" >> "$RUN/results"
 }
 
 # median CONTENDER COLUMN: of the results, or null.
@@ -122,12 +130,12 @@ median() {
 
 # round_to_json < RESULT: one line of the results as an object.
 round_to_json() {
-	local contender gap sent lost total disk_ok agent share
-	read -r contender gap sent lost total disk_ok agent share
+	local contender gap sent lost total disk_ok agent share wire
+	read -r contender gap sent lost total disk_ok agent share wire
 	printf '{"contender": "%s", "gap_ms": %s, "sent": %s, "lost": %s, ' \
 		"$contender" "$gap" "$sent" "$lost"
 	[ "$share" = - ] || printf '"downtime_ms": %s, "share_of_gap": %s, ' "$agent" "$share"
-	printf '"total_ms": %s, "disk_ok": %s}' "$total" "$disk_ok"
+	printf '"wire_mib": %s, "total_ms": %s, "disk_ok": %s}' "$wire" "$total" "$disk_ok"
 }
 
 # print_json XL HANDOVER FLOOR SHARE PLAIN: the medians come with the rounds that they are of, and
@@ -144,17 +152,33 @@ print_json() {
 	printf '"handover-plain": %s}, ' "$5"
 	printf '"median_share_of_gap": %s, "handover_to_xl": %s, "handover_to_floor": %s, ' \
 		"$4" "$(ratio "$2" "$1")" "$(ratio "$2" "$3")"
-	printf '"handover_to_plain": %s' "$(ratio "$2" "$5")"
+	printf '"handover_to_plain": %s, "median_total_ms": %s, "median_wire_mib": %s' \
+		"$(ratio "$2" "$5")" "$(each_to_json "$contenders" 5)" \
+		"$(each_to_json "$contenders" 9)"
 	[ -z "${predicted_ms:-}" ] ||
 		printf ', "simulated": {"measured_ms": %s, "predicted_ms": %s, "ratio": %s}' \
 			"$measured_ms" "$predicted_ms" "$(ratio "$predicted_ms" "$measured_ms")"
 	printf '}\n'
 }
 
+# of_each CONTENDERS COLUMN: the medians, "xl 1 handover 2".
+of_each() {
+	local contender
+	for contender in $1; do printf '%s %s ' "$contender" "$(median "$contender" "$2")"; done
+}
+
+# each_to_json CONTENDERS COLUMN: the same as an object.
+each_to_json() {
+	of_each "$@" | awk '{ for (i = 1; i < NF; i += 2)
+		printf "%s\"%s\": %s", i > 1 ? ", " : "{", $i, $(i + 1); print "}" }'
+}
+
 # print_summary XL HANDOVER FLOOR SHARE PLAIN
 print_summary() {
 	echo "median gap: xl $1 ms, handover $2 ms, floor $3 ms; the agent's share of it: $4"
 	echo "handover to xl: $(ratio "$2" "$1"), handover to floor: $(ratio "$2" "$3")"
+	echo "median total, ms: $(of_each "$contenders" 5)"
+	echo "median on the wire, MiB: $(of_each "$contenders" 9)"
 	[ "$5" = null ] || echo "without TLS: $5 ms, handover to that: $(ratio "$2" "$5")"
 }
 
@@ -176,7 +200,7 @@ lab_bench() {
 	: > "$RUN/results"
 	rm -rf "$RUN/records"
 	mkdir "$RUN/records"
-	print_row contender gap_ms total_ms sent lost agent_ms share disk_ok
+	print_row contender gap_ms total_ms sent lost agent_ms share wire_mib disk_ok
 	for ((round = 1; round <= rounds; round++)); do
 		for contender in $contenders; do
 			! takes_part "$contender" "$round" || one_round "$contender"

@@ -105,7 +105,7 @@ struct migration {
 	 * source: it said so, and no arbiter may say otherwise).
 	 */
 	bool released, taken;
-	bool committing;            /* target: the line that takes it may stand in the journal */
+	bool committing;            /* the line that takes it may stand in our journal */
 	enum outcome resolved;      /* source: an arbiter decided, in the target's place */
 	bool found_running;         /* target, when it recovers: the guest ran already */
 

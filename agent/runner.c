@@ -94,7 +94,7 @@ static int run_step(struct migration *m, struct err *err)
 	if (!step->run[m->side])
 		return 0;
 	rc = note(m, durable ? JOURNAL_STEP : JOURNAL_STEP_BLACKOUT, step->name, err);
-	if (rc < 0)
+	if (rc < 0 && !m->taken) /* then the line only spares recovery a step that is repeatable */
 		return rc;
 	m->deadline_us = clock_after_ms(m->clock, step->timeout_ms);
 	record_step_start(m->record, step, m->side, phase, clock_now_us(m->clock));
@@ -229,10 +229,10 @@ static void settle_code(const struct migration *m, int rc, struct err *err)
 		err->code = ERR_FAILED;
 }
 
-/* Whose journal says where the guest is from the commit on. */
+/* Whose journal says where the guest is: the target's; with a file, ours from the commit on. */
 static bool decides(const struct migration *m)
 {
-	return m->side == SIDE_TARGET || m->file.path[0];
+	return m->side == SIDE_TARGET || m->committing;
 }
 
 /*

@@ -87,8 +87,8 @@ int commit_guest(struct migration *m, struct err *err)
 	int rc;
 
 	m->committing = true;
-	rc = m->journal->ops->append(m->journal,
-				     &(struct journal_entry){ .event = JOURNAL_TAKEN }, err);
+	rc = m->journal->ops->append(m->journal, &(struct journal_entry){ .event = JOURNAL_TAKEN },
+				     err);
 	m->taken = rc == 0;
 	return rc;
 }

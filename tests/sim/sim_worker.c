@@ -187,6 +187,8 @@ static void end(struct process *process)
 {
 	if (!process->dead) {
 		process->status = record_status_after(process->rc, &process->err);
+		if (process->status == STATUS_IN_DOUBT) /* what is mapped goes with the process */
+			process->world->hosts[process->side].watching = false;
 		invariants_hold_at_exit(process);
 		world_event(process, "tells the operator: %s%s%s", status_word(process->status),
 			    process->rc < 0 ? ": " : "",

@@ -356,10 +356,10 @@ static void begin(struct world *world, struct chooser *chooser, const struct pla
  */
 static uint64_t standstill_allowed_us(const struct plan *plan)
 {
+	size_t end = plan_row_with(plan, STEP_UNPAUSES) + 1, count = plan_count(plan);
 	uint64_t allowed_us = STANDSTILL_US;
 
-	for (size_t row = plan_row_with(plan, STEP_COPIES) + 1;
-	     plan->rows[row].step && row <= plan_row_with(plan, STEP_UNPAUSES); row++)
+	for (size_t row = plan_row_with(plan, STEP_COPIES) + 1; row < end && row < count; row++)
 		if (plan->rows[row].step->traits & STEP_RUNS_SCRIPTS)
 			allowed_us += plan->rows[row].step->timeout_ms * MS;
 	return allowed_us;

@@ -7,9 +7,8 @@
  *
  * WAY: none, lz4, zstd, auto; or `plain`: in the filter's place a process that only reads and
  * writes, which is what one processor can do at most. Pages are zero, text, machine code and noise;
- * in another pass others. The link: TCP on loopback, paced by the kernel (0: not); with a delay
- * each channel goes through a process that holds WINDOW_BYTES for so long, as a TCP window does to
- * a connection.
+ * in another pass others. The link: TCP on loopback, paced by the kernel (0: not); or, with a delay
+ * there and back, between two network namespaces (far_link.c).
  *
  * Prints what came of it: us, stream and wire bytes, and the filter's processor time and memory.
  */
@@ -29,12 +28,12 @@
 
 #include "channels.h"
 #include "codec_choice.h"
+#include "far_link.h"
 #include "filter.h"
 #include "stream_maker.h"
 
 #define POOL_PAGES 4096u /* other pages than zero ones come from these, again and again */
 #define CHUNK (512u << 10)
-#define WINDOW_BYTES (256u << 10)
 #define CODE "/bin/bash"
 
 struct bench {
@@ -43,7 +42,8 @@ struct bench {
 	bool filtered;
 	size_t channels, pages, passes;
 	unsigned zero_percent;
-	uint64_t link_bytes_per_s, delay_us;
+	uint64_t link_bytes_per_s, round_trip_us;
+	struct far_link link;
 	struct filter_counters *counters; /* shared: the sender's, the receiver's */
 	int maker[2], reader[2];          /* sockets to the library at either end */
 	int source[CHANNELS_MAX], target[CHANNELS_MAX];
@@ -230,47 +230,17 @@ static void connect_tcp(const struct bench *bench, int ends[2])
 		fail("SO_MAX_PACING_RATE");
 }
 
-/* Takes a window's bytes and lets them go when the delay has passed. */
-static void hold(const struct bench *bench, int from, int to)
-{
-	char *bytes = malloc(WINDOW_BYTES);
-
-	for (;;) {
-		uint64_t begun_us = clock_now_us(&clock_system);
-		ssize_t got = recv(from, bytes, WINDOW_BYTES, MSG_WAITALL);
-		uint64_t now_us = clock_now_us(&clock_system);
-
-		if (got <= 0)
-			break;
-		if (now_us < begun_us + bench->delay_us)
-			clock_sleep_us(&clock_system, begun_us + bench->delay_us - now_us);
-		write_all(to, bytes, (size_t)got);
-	}
-	free(bytes);
-	exit(0);
-}
-
 static void connect_channels(struct bench *bench)
 {
 	for (size_t i = 0; i < bench->channels; i++) {
-		int near[2], far[2];
+		int ends[2];
 
-		connect_tcp(bench, near);
-		bench->source[i] = near[0];
-		bench->target[i] = near[1];
-		if (bench->delay_us == 0)
-			continue;
-		connect_tcp(bench, far);
-		if (fork() == 0) {
-			close(near[0]);
-			close(far[1]);
-			for (size_t other = 0; other < i; other++)
-				close(bench->source[other]), close(bench->target[other]);
-			hold(bench, near[1], far[0]);
-		}
-		close(near[1]);
-		close(far[0]);
-		bench->target[i] = far[1];
+		if (bench->round_trip_us > 0)
+			far_link_connect(&bench->link, ends);
+		else
+			connect_tcp(bench, ends);
+		bench->source[i] = ends[0];
+		bench->target[i] = ends[1];
 	}
 }
 
@@ -325,6 +295,8 @@ static int measure(struct bench *bench)
 	pid_t send_pid, receive_pid;
 	int bytes = 4 << 20, status[2];
 
+	if (bench->round_trip_us > 0) /* its process gets nothing that is to be closed */
+		far_link_open(&bench->link, bench->round_trip_us);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bench->maker) < 0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bench->reader) < 0)
 		fail("socketpair");
@@ -371,7 +343,7 @@ int main(int argc, char **argv)
 	bench.zero_percent = (unsigned)atoi(argv[4]);
 	bench.passes = (size_t)atol(argv[5]);
 	bench.link_bytes_per_s = (uint64_t)atol(argv[6]) * 125000;
-	bench.delay_us = (uint64_t)atol(argv[7]) * 1000;
+	bench.round_trip_us = (uint64_t)atol(argv[7]) * 1000;
 	bench.counters = mmap(NULL, 2 * sizeof(*bench.counters), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return bench.counters == MAP_FAILED ? 1 : measure(&bench);

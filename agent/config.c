@@ -117,7 +117,9 @@ static const struct config_row {
 		     "disk costs the migration, not the guest's time" },
 	{ "memory", "compress", KIND_COMPRESS, FIELD(compress), .initial = "none",
 	  .summary = "how memory is compressed on its way: none, lz4, zstd, or auto, which "
-		     "chooses while it goes by what link and processors are worth" },
+		     "chooses while it goes by what link and processors are worth; with none, "
+		     "one channel and no verify= the memory is not looked at on its way at all, "
+		     "not for zero pages either; auto pays up to some Gb/s" },
 	{ "memory", "channels", KIND_NUMBER, FIELD(channels), .min = 0,
 	  .max = MEMORY_CHANNELS_MAX, .initial = "1",
 	  .summary = "connections that memory goes over; 0: one, or more where the network's "

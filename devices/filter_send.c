@@ -141,22 +141,15 @@ static void count_pages(struct sender *sender)
 	atomic_store(&counters->wire_bytes, sender->channels.bytes);
 }
 
-/*
- * Puts pages to `room`: those at `pages`, or, where that is NULL, what the library writes now,
- * which was never sent before.
- */
-static int fill_room(struct sender *sender, uint8_t *room, const uint64_t *entries,
-		     const uint8_t *const *pages, size_t count, struct err *err)
+/* Puts pages to `room`: those at `pages`, or, where that is NULL, what the library writes now. */
+static int fill_room(struct sender *sender, uint8_t *room, const uint8_t *const *pages,
+		     size_t count, struct err *err)
 {
-	int rc = pages ? 0 : read_exactly(sender, room, count * PAGE_BYTES, err);
-
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		if (pages)
-			memcpy(room + i * PAGE_BYTES, pages[i], PAGE_BYTES);
-		else
-			(void)sent_pages_note(sender->sent, entries[i], room + i * PAGE_BYTES);
-	}
-	return rc;
+	if (!pages)
+		return read_exactly(sender, room, count * PAGE_BYTES, err);
+	for (size_t i = 0; i < count; i++)
+		memcpy(room + i * PAGE_BYTES, pages[i], PAGE_BYTES);
+	return 0;
 }
 
 /* Sends up to FRAME_PAGES_MAX pages of the record that was announced. */
@@ -170,7 +163,7 @@ static int send_pages(struct sender *sender, const uint64_t *entries, const uint
 
 	if (!payload)
 		return -EIO;
-	rc = fill_room(sender, packer_room(sender->packer, payload), entries, pages, count, err);
+	rc = fill_room(sender, packer_room(sender->packer, payload), pages, count, err);
 	if (rc < 0)
 		return rc;
 	packer_pages(sender->packer, entries, count, pass, &frame, payload, hashes);
@@ -211,7 +204,7 @@ static int send_what_changed(struct sender *sender, uint64_t *entries, size_t co
 		return rc;
 	for (size_t i = 0; i < count; i++) {
 		bool has_data = libxc_has_data(entries[i]);
-		bool same = has_data && sent_pages_note(sender->sent, entries[i], page);
+		bool same = has_data && sent_pages_has(sender->sent, entries[i], page);
 
 		if (has_data && !same) {
 			sender->entries[pages_left] = entries[i];
@@ -399,9 +392,10 @@ static int prepare(struct sender *sender, const struct clock *clock, const int *
 
 	if (rc < 0)
 		return rc;
-	sender->packer = packer_new(clock, sender->options->compress);
 	sender->sent = sent_pages_new();
-	if (!sender->packer || !sender->sent)
+	if (sender->sent)
+		sender->packer = packer_new(clock, sender->options->compress, sender->sent);
+	if (!sender->packer)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for the stream's filter");
 	if (!sender->options->verify)
 		return 0;

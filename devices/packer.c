@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "page_cache.h"
 #include "page_delta.h"
+#include "sent_pages.h"
 
 /* A frame that would not shrink by a sixteenth is sent as it is. */
 #define WORTH_SHIFT 4
@@ -21,6 +22,7 @@ struct packer {
 	struct codec_choice choice;
 	struct codecs *codecs;
 	struct page_cache *cache;
+	struct sent_pages *sent;
 	struct packer_totals totals;
 	uint64_t zero_hash;
 	uint64_t packing_us; /* of the frame in hand */
@@ -31,13 +33,14 @@ struct packer {
 
 static const uint8_t zero_page[PAGE_BYTES];
 
-struct packer *packer_new(const struct clock *clock, unsigned compress)
+struct packer *packer_new(const struct clock *clock, unsigned compress, struct sent_pages *sent)
 {
 	CLEANUP_FREE struct packer *packer = calloc(1, sizeof(*packer));
 
 	if (!packer)
 		return NULL;
 	packer->clock = clock;
+	packer->sent = sent;
 	codec_choice_init(&packer->choice, compress);
 	packer->zero_hash = page_hash(zero_page);
 	packer->last_sent_us = clock_now_us(clock);
@@ -130,6 +133,7 @@ static size_t pack_plain(struct packer *packer, const uint64_t *entries, size_t 
 		bool zero = is_zero(page);
 		size_t size = 0;
 
+		sent_pages_note(packer->sent, entries[i], page);
 		hashes[i] = zero ? packer->zero_hash : page_hash(page);
 		kinds[i] = PAGE_ZERO;
 		if (!zero)

@@ -14,13 +14,17 @@
 #define PACKER_CACHE_PAGES 10240
 
 struct packer;
+struct sent_pages;
 
 struct packer_totals {
 	uint64_t kinds[PAGE_KINDS]; /* pages of each kind */
 };
 
-/* `compress`: a codec's number or COMPRESS_AUTO. NULL: no memory. */
-struct packer *packer_new(const struct clock *clock, unsigned compress);
+/*
+ * `compress`: a codec's number or COMPRESS_AUTO. What is packed is noted in `sent`, the caller's.
+ * NULL: no memory.
+ */
+struct packer *packer_new(const struct clock *clock, unsigned compress, struct sent_pages *sent);
 void packer_free(struct packer *packer);
 
 /*

@@ -39,24 +39,33 @@ void sent_pages_free(struct sent_pages *sent)
 		munmap(sent, sizeof(*sent));
 }
 
-static struct place *place_of(struct sent_pages *sent, uint64_t entry)
+static size_t place_of(uint64_t entry)
 {
-	return &sent->places[libxc_pfn(entry) % SENT_PAGES_PLACES];
+	return libxc_pfn(entry) % SENT_PAGES_PLACES;
 }
 
-bool sent_pages_note(struct sent_pages *sent, uint64_t entry, const uint8_t *page)
+/* Pages that share a place may have the same content. */
+static struct place remembered(const struct sent_pages *sent, uint64_t entry, const uint8_t *page)
 {
 	XXH128_hash_t hash = XXH3_128bits_withSecret(page, PAGE_BYTES, sent->key, KEY_BYTES);
-	/* pages that share a place may have the same content */
-	const struct place now = { hash.low64 ^ entry, hash.high64 };
-	struct place *place = place_of(sent, entry);
-	bool same = place->low == now.low && place->high == now.high;
 
-	*place = now;
-	return same;
+	return (struct place){ hash.low64 ^ entry, hash.high64 };
+}
+
+void sent_pages_note(struct sent_pages *sent, uint64_t entry, const uint8_t *page)
+{
+	sent->places[place_of(entry)] = remembered(sent, entry, page);
+}
+
+bool sent_pages_has(const struct sent_pages *sent, uint64_t entry, const uint8_t *page)
+{
+	const struct place *place = &sent->places[place_of(entry)];
+	struct place now = remembered(sent, entry, page);
+
+	return place->low == now.low && place->high == now.high;
 }
 
 void sent_pages_forget(struct sent_pages *sent, uint64_t entry)
 {
-	*place_of(sent, entry) = (struct place){ 0, 0 };
+	sent->places[place_of(entry)] = (struct place){ 0, 0 };
 }

@@ -21,6 +21,12 @@ int cli_vm_suspend(const struct cli_args *args, struct err *err);
 int cli_vm_resume(const struct cli_args *args, struct err *err);
 int cli_vm_checkpoint(const struct cli_args *args, struct err *err);
 int cli_migration_wait(const struct cli_args *args, struct err *err);
+struct json_value;
+/*
+ * What went wrong with a migration that has ended, or 0; where the guest has moved with a flaw, a
+ * line on stderr says so.
+ */
+int cli_migration_judge(const struct json_value *record, struct err *err);
 
 /* cli_records.c */
 int cli_vm_list(const struct cli_args *args, struct err *err);
@@ -32,7 +38,6 @@ int cli_migration_continue(const struct cli_args *args, struct err *err);
 int cli_migration_resolve(const struct cli_args *args, struct err *err);
 int cli_migration_cancel(const struct cli_args *args, struct err *err);
 /* The record of the migration uuid=: *record is a part of *answer, which is to be freed. */
-struct json_value;
 int cli_migration_record(const struct cli_args *args, struct json_value **answer,
 			 const struct json_value **record, struct err *err);
 
@@ -41,6 +46,9 @@ int cli_event_wait(const struct cli_args *args, struct err *err);
 
 /* cli_timeline.c */
 int cli_migration_timeline(const struct cli_args *args, struct err *err);
+/* A record's timeline in one of the verb's formats, as a text to free(). */
+int cli_timeline_text(const struct json_value *record, const char *format, char **text,
+		      struct err *err);
 
 /* cli_dirty_rate.c: a worker is asked, not the daemon */
 int cli_dirty_rate(const struct cli_args *args, struct err *err);

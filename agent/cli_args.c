@@ -175,7 +175,7 @@ static int check_value(const struct cli_param *param, const char *value, struct 
 	return 0;
 }
 
-static int set_param(struct cli_args *args, const char *name, const char *value, struct err *err)
+int cli_set_param(struct cli_args *args, const char *name, const char *value, struct err *err)
 {
 	const struct cli_verb *verb = args->verb;
 	char suggestion[WORD_MAX + 32];
@@ -240,7 +240,7 @@ static int take_flag(struct cli_args *args, int left, char **words, struct err *
 	if (global)
 		rc = set_global(args, global, value ? value : "true", err);
 	else
-		rc = set_param(args, name, value ? value : "true", err);
+		rc = cli_set_param(args, name, value ? value : "true", err);
 	return rc < 0 ? rc : more;
 }
 
@@ -287,12 +287,12 @@ static int take_word(struct cli_args *args, int left, char **words, struct err *
 		global = find_global(words[0]);
 		if (global && !global->takes_text)
 			return set_global(args, global, value, err);
-		return set_param(args, words[0], value, err);
+		return cli_set_param(args, words[0], value, err);
 	}
 	return 0;
 }
 
-static int check_required(const struct cli_args *args, struct err *err)
+int cli_check_required(const struct cli_args *args, struct err *err)
 {
 	const struct cli_verb *verb = args->verb;
 
@@ -315,5 +315,5 @@ int cli_parse(const struct cli_verb *verbs, int count, char **words, struct cli_
 			return rc;
 		i += rc;
 	}
-	return args->help || args->version ? 0 : check_required(args, err);
+	return args->help || args->version ? 0 : cli_check_required(args, err);
 }

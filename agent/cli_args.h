@@ -50,6 +50,12 @@ struct cli_args {
  */
 int cli_parse(const struct cli_verb *verbs, int count, char **words, struct cli_args *args,
 	      struct err *err);
+/*
+ * The same one by one, for what does not come as words: a parameter of args->verb, whose value
+ * stays the caller's; and whether all that the verb requires was said.
+ */
+int cli_set_param(struct cli_args *args, const char *name, const char *value, struct err *err);
+int cli_check_required(const struct cli_args *args, struct err *err);
 const struct cli_verb *cli_find_verb(const struct cli_verb *verbs, const char *name);
 size_t cli_param_count(const struct cli_verb *verb);
 

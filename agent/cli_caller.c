@@ -119,6 +119,27 @@ struct json_writer *caller_begin(struct caller *caller, const char *method)
 	return caller->request;
 }
 
+void caller_put_params(struct json_writer *params, const struct cli_args *args)
+{
+	for (size_t i = 0; i < cli_param_count(args->verb); i++) {
+		const struct cli_param *param = &args->verb->params[i];
+		char name[64];
+
+		if (!args->values[i])
+			continue;
+		snprintf(name, sizeof(name), "%s", param->name);
+		for (char *c = name; *c; c++)
+			if (*c == '-')
+				*c = '_';
+		if (param->kind == CLI_NUMBER)
+			json_put_integer(params, name, cli_number(args, param->name, 0));
+		else if (param->kind == CLI_BOOLEAN)
+			json_put_boolean(params, name, cli_boolean(args, param->name));
+		else
+			json_put_string(params, name, args->values[i]);
+	}
+}
+
 static int gone(struct err *err)
 {
 	return err_set(err, ERR_NO_AGENT, -EPIPE,

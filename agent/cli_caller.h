@@ -36,6 +36,8 @@ int caller_catch_interrupt(struct caller *caller, struct err *err);
 
 /* Begins a call: its parameters are put into the writer that is returned. NULL: out of memory. */
 struct json_writer *caller_begin(struct caller *caller, const char *method);
+/* Puts each parameter that was said, under the method's name for it. */
+void caller_put_params(struct json_writer *params, const struct cli_args *args);
 /*
  * Makes the call and waits for its answer: *result is a part of *answer, which is to be freed.
  * `event` may be NULL. The daemon's own error, ERR_NO_AGENT when it goes away or says nothing for

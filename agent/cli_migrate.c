@@ -32,8 +32,7 @@ static const struct ending {
 	{ "lost", ERR_LOST, { ERR_NONE, ERR_NONE } },
 };
 
-/* What went wrong, or 0; where the guest has moved with a flaw, a line on stderr says so. */
-static int judge(const struct json_value *record, struct err *err)
+int cli_migration_judge(const struct json_value *record, struct err *err)
 {
 	const struct json_value *error = json_get(record, "error");
 	const char *status = json_get_string(record, "status");
@@ -183,29 +182,7 @@ static int follow(const struct cli_args *args, struct caller *caller, const char
 		cli_print_json(stdout, record);
 	else if (json_is_object(json_get(record, "dry_run")))
 		return print_dry_run(record, json_get(record, "dry_run"), err);
-	return judge(record, err);
-}
-
-/* Each parameter of the verb that was said, under the method's name for it. */
-static void put_params(const struct cli_args *args, struct json_writer *writer)
-{
-	for (size_t i = 0; i < cli_param_count(args->verb); i++) {
-		const struct cli_param *param = &args->verb->params[i];
-		char name[64];
-
-		if (!args->values[i])
-			continue;
-		snprintf(name, sizeof(name), "%s", param->name);
-		for (char *c = name; *c; c++)
-			if (*c == '-')
-				*c = '_';
-		if (param->kind == CLI_NUMBER)
-			json_put_integer(writer, name, cli_number(args, param->name, 0));
-		else if (param->kind == CLI_BOOLEAN)
-			json_put_boolean(writer, name, cli_boolean(args, param->name));
-		else
-			json_put_string(writer, name, args->values[i]);
-	}
+	return cli_migration_judge(record, err);
 }
 
 /* Has the daemon begin a job, and follows it to its end. */
@@ -223,7 +200,7 @@ static int start(const struct cli_args *args, const char *method, struct err *er
 	params = caller_begin(caller, method);
 	if (!params)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
-	put_params(args, params);
+	caller_put_params(params, args);
 	rc = caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, &answer, &started, err);
 	if (rc < 0)
 		return rc;

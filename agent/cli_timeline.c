@@ -3,6 +3,8 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -19,29 +21,53 @@ static const struct {
 	{ "zipkin", timeline_write_zipkin },
 };
 
-int cli_migration_timeline(const struct cli_args *args, struct err *err)
+static int write_timeline(const struct json_value *record, const char *format, FILE *out,
+			  struct err *err)
 {
-	const char *format = cli_text(args, "format");
-	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
 	CLEANUP_FREE struct timeline *timeline = malloc(sizeof(*timeline));
-	const struct json_value *record;
 	size_t chosen = 0;
 	int rc;
 
 	if (!timeline)
 		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
-	if (!format)
-		format = args->json ? "json" : "text";
 	while (chosen < sizeof(formats) / sizeof(formats[0]) &&
 	       strcmp(formats[chosen].name, format) != 0)
 		chosen++;
 	if (chosen == sizeof(formats) / sizeof(formats[0]))
 		return err_set(err, ERR_USAGE, -EINVAL,
 			       "format= wants text, json, svg or zipkin, not '%s'", format);
-	rc = cli_migration_record(args, &answer, &record, err);
+	rc = timeline_read(record, timeline, err);
 	if (rc == 0)
-		rc = timeline_read(record, timeline, err);
-	if (rc == 0)
-		formats[chosen].write(timeline, stdout);
+		formats[chosen].write(timeline, out);
 	return rc;
+}
+
+int cli_timeline_text(const struct json_value *record, const char *format, char **text,
+		      struct err *err)
+{
+	CLEANUP_FREE char *written = NULL;
+	size_t size;
+	FILE *out = open_memstream(&written, &size);
+	int rc;
+
+	if (!out)
+		return err_errno(err, "no memory for the timeline");
+	rc = write_timeline(record, format, out, err);
+	if (fclose(out) != 0 && rc == 0)
+		rc = err_errno(err, "no memory for the timeline");
+	if (rc == 0)
+		*text = steal(written);
+	return rc;
+}
+
+int cli_migration_timeline(const struct cli_args *args, struct err *err)
+{
+	const char *format = cli_text(args, "format");
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *record;
+	int rc = cli_migration_record(args, &answer, &record, err);
+
+	if (!format)
+		format = args->json ? "json" : "text";
+	return rc < 0 ? rc : write_timeline(record, format, stdout, err);
 }

@@ -16,10 +16,10 @@
 #define ERR_TABLE(X) \
 	X(NONE, "none", "", 0) \
 	X(FAILED, "failed", "INTERNAL_ERROR", 1) \
-	X(USAGE, "usage", "MESSAGE_PARAMETER_COUNT_MISMATCH", 2) \
+	X(USAGE, "usage", "INVALID_VALUE", 2) \
 	X(CANCELLED, "cancelled", "TASK_CANCELLED", 3) \
-	X(NOT_CONVERGED, "not-converged", "VM_MIGRATE_TIMEOUT", 4) \
-	X(TIMED_OUT, "timed-out", "VM_MIGRATE_TIMEOUT", 4) \
+	X(NOT_CONVERGED, "not-converged", "VM_MIGRATE_FAILED", 4) \
+	X(TIMED_OUT, "timed-out", "VM_MIGRATE_FAILED", 4) \
 	X(NO_AGENT, "agent-unreachable", "HOST_OFFLINE", 5) \
 	X(IN_DOUBT, "in-doubt", "VM_BAD_POWER_STATE", 6) \
 	X(REFUSED, "refused", "OPERATION_NOT_ALLOWED", 7) \

@@ -35,7 +35,7 @@ build() {
 	[[ -f config.status ]] || "$top/configure" -q CC="$compiler" \
 		CFLAGS="-g -O1 -fno-omit-frame-pointer $flags -fno-sanitize-recover=all" \
 		--with-fuzzing-engine=-fsanitize=fuzzer || return
-	for folder in common handshake devices agent; do
+	for folder in common handshake devices hooks agent; do
 		make -s -j "$jobs" -C $folder >make.log || return
 	done
 	make -s -j "$jobs" -C tests fuzz-targets >make.log

@@ -155,6 +155,9 @@ static const struct config_row {
 	  .summary = "file or block device of 2 MiB that all hosts of the pool reach, with O_DIRECT" },
 	{ "arbiter", "host-id", KIND_NUMBER, FIELD(host_id), .min = 1, .max = CONFIG_HOST_ID_MAX,
 	  .summary = "number of this host in the lease; no other host may have the same" },
+	{ "xapi", "socket", KIND_PATH, TEXT(xapi_socket), .min = 1,
+	  .initial = "/var/lib/xcp/xapi",
+	  .summary = "XAPI's socket; where it is there, each migration is a task of XAPI's" },
 };
 /* clang-format on */
 

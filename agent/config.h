@@ -54,6 +54,7 @@ struct config {
 	uint32_t arbiter_after_ms;           /* [arbiter] after-ms: of doubt, before the command */
 	uint32_t arbiter_timeout_ms;         /* [arbiter] timeout-ms: of the command */
 	char arbiter_lease[CONFIG_PATH_MAX]; /* [arbiter] lease; "": none */
+	char xapi_socket[CONFIG_PATH_MAX];   /* [xapi] socket */
 	uint32_t host_id;                    /* [arbiter] host-id: from 1; 0: none */
 };
 

@@ -63,6 +63,9 @@ int cli_plan_list(const struct cli_args *args, struct err *err);
 int cli_plan_show(const struct cli_args *args, struct err *err);
 int cli_plan_check(const struct cli_args *args, struct err *err);
 
+/* cli_transport.c: the target's agent is asked, not the daemon */
+int cli_transport(const struct cli_args *args, struct err *err);
+
 /* cli_certificates.c: no daemon is asked */
 int cli_pool_certificates(const struct cli_args *args, struct err *err);
 

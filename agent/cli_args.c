@@ -309,7 +309,14 @@ int cli_parse(const struct cli_verb *verbs, int count, char **words, struct cli_
 {
 	*args = (struct cli_args){ .verbs = verbs };
 	for (int i = 0; i < count; i++) {
-		int rc = take_word(args, count - i, words + i, err);
+		int rc;
+
+		if (args->word && strchr(args->verb->word, '.')) {
+			args->rest = words + i;
+			args->rest_count = count - i;
+			break;
+		}
+		rc = take_word(args, count - i, words + i, err);
 
 		if (rc < 0)
 			return rc;

@@ -30,7 +30,8 @@ struct cli_verb {
 	const char *summary; /* one line, no full stop */
 	/* Does it. 0, or -errno with `err`, whose code is the exit status. */
 	int (*run)(const struct cli_args *args, struct err *err);
-	const char *word;    /* a bare word that may follow: "verb"; NULL: none */
+	/* A bare word that may follow: "verb"; NULL: none. "WORD ...": and what is not ours after it. */
+	const char *word;
 	struct cli_param params[CLI_PARAMS_MAX]; /* ended by one without a name */
 };
 
@@ -38,6 +39,8 @@ struct cli_args {
 	const struct cli_verb *verbs; /* the table, ended by one without a name */
 	const struct cli_verb *verb;  /* NULL: none was said */
 	const char *word;             /* NULL: none was said */
+	char *const *rest;            /* what follows the word, where that is not ours */
+	int rest_count;
 	const char *values[CLI_PARAMS_MAX]; /* by the verb's params; NULL: not said */
 	const char *socket, *config;  /* NULL: not said */
 	bool minimal, json, progress, debug, help, version;

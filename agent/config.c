@@ -90,6 +90,9 @@ static const struct config_row {
 		     "host of the pool" },
 	{ "peer", "incoming-max", KIND_NUMBER, FIELD(incoming_max), .min = 1, .max = 64,
 	  .initial = "3", .summary = "guests that arrive at this host at once" },
+	{ "peer", "transport", KIND_PATH, TEXT(transport), .min = 1,
+	  .summary = "xl, as /usr/sbin/xl: hosts of the pool may have its migrate-receive run here, by "
+		     "xl migrate -s 'xenferry transport'; nobody may unless said" },
 	{ "metrics", "listen", KIND_NAME, TEXT(metrics_listen), .min = 1, .initial = "127.0.0.1",
 	  .summary = "numeric loopback address on which metrics are served over HTTP, at /metrics" },
 	{ "metrics", "port", KIND_PORT, FIELD(metrics_port), .min = 0, .max = UINT16_MAX,

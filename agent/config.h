@@ -36,6 +36,7 @@ struct config {
 	char key[CONFIG_PATH_MAX];           /* [peer] key: its private key */
 	char ca[CONFIG_PATH_MAX];            /* [peer] ca: the pool's authority */
 	uint32_t incoming_max;               /* [peer] incoming-max: target jobs at once */
+	char transport[CONFIG_PATH_MAX];     /* [peer] transport: xl; "": not allowed */
 	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
 	char metrics_listen[64];             /* [metrics] listen: loopback address */

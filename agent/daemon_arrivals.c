@@ -8,10 +8,12 @@
 #include "daemon_job.h"
 #include "log.h"
 
+/* A worker that is of no job: it answers a host in doubt, or is a transport's other end. */
 struct ask {
 	struct arrivals *arrivals;
 	struct ask *next;
 	struct worker *worker;
+	enum wire_kind kind;
 };
 
 static int make_target_folder(struct jobs *jobs, const char *uuid, const struct caller *caller,
@@ -93,41 +95,81 @@ static void remove_ask(struct ask *ask)
 	while (*at != ask)
 		at = &(*at)->next;
 	*at = ask->next;
-	ask->arrivals->ask_count--;
 	free(ask);
 }
 
 static void on_ask_ended(void *context, int exit_status, int signal_number)
 {
+	const struct ask *ask = context;
+
 	if (exit_status != 0 || signal_number != 0)
-		log_warning("a host in doubt got no answer: status %d, signal %d", exit_status,
-			    signal_number);
+		log_warning("%s: status %d, signal %d",
+			    ask->kind == WIRE_ASK ? "a host in doubt got no answer" :
+						    "a transport's xl has failed",
+			    exit_status, signal_number);
 	remove_ask(context);
+}
+
+static unsigned count_asks(const struct arrivals *arrivals, enum wire_kind kind)
+{
+	unsigned count = 0;
+
+	for (const struct ask *ask = arrivals->asks; ask; ask = ask->next)
+		count += ask->kind == kind;
+	return count;
+}
+
+/* Starts a worker that is of no job, by these words. */
+static int start_ask(struct arrivals *arrivals, enum wire_kind kind, const char *const *words,
+		     int fd, struct err *err)
+{
+	static const struct worker_events events = { .line = on_ask_line, .ended = on_ask_ended };
+	const struct jobs_setup *setup = &arrivals->jobs->setup;
+	struct ask *ask = calloc(1, sizeof(*ask));
+	int rc;
+
+	if (!ask)
+		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for another worker");
+	*ask = (struct ask){ .arrivals = arrivals, .next = arrivals->asks, .kind = kind };
+	arrivals->asks = ask;
+	rc = worker_start(setup->loop, setup->program, words, fd, &events, ask, &ask->worker, err);
+	if (rc < 0)
+		remove_ask(ask);
+	return rc;
 }
 
 static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
 		    const struct caller *caller, struct err *err)
 {
-	static const struct worker_events events = { .line = on_ask_line, .ended = on_ask_ended };
 	char uuid[UUID_TEXT], nonce[NONCE_TEXT];
 	const char *const words[] = { "ask", uuid, nonce, NULL };
-	const struct jobs_setup *setup = &arrivals->jobs->setup;
-	struct ask *ask = arrivals->ask_count < ASKS_MAX ? calloc(1, sizeof(*ask)) : NULL;
-	int rc;
 
-	if (!ask)
+	if (count_asks(arrivals, WIRE_ASK) >= ASKS_MAX)
 		return err_set(err, ERR_REFUSED, -EUSERS, "too many ask here at once, ask again");
 	uuid_to_text(hello->job, uuid);
 	nonce_to_text(hello->nonce, nonce);
 	log_info("job %s: %s asks who owns the guest", uuid, caller_name(caller));
-	ask->arrivals = arrivals;
-	ask->next = arrivals->asks;
-	arrivals->asks = ask;
-	arrivals->ask_count++;
-	rc = worker_start(setup->loop, setup->program, words, fd, &events, ask, &ask->worker, err);
-	if (rc < 0)
-		remove_ask(ask);
-	return rc;
+	return start_ask(arrivals, WIRE_ASK, words, fd, err);
+}
+
+static int take_transport(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
+			  const struct caller *caller, struct err *err)
+{
+	const struct config *config = arrivals->jobs->setup.config;
+	char nonce[NONCE_TEXT];
+	const char *const words[] = { "transport", nonce, NULL };
+
+	if (!config->transport[0])
+		return err_set(err, ERR_REFUSED, -EPERM,
+			       "xl migrate is not taken here: name xl under [peer] transport in "
+			       "xenferry.conf to allow it");
+	if (count_asks(arrivals, WIRE_TRANSPORT) >= config->incoming_max)
+		return err_set(err, ERR_REFUSED, -EUSERS,
+			       "%u transports end here already, which is incoming-max",
+			       config->incoming_max);
+	nonce_to_text(hello->nonce, nonce);
+	log_info("%s is given a transport to xl", caller_name(caller));
+	return start_ask(arrivals, WIRE_TRANSPORT, words, fd, err);
 }
 
 int arrivals_take(void *context, const struct wire_hello *hello, int fd,
@@ -138,6 +180,7 @@ int arrivals_take(void *context, const struct wire_hello *hello, int fd,
 		[WIRE_CONTROL] = take_control,
 		[WIRE_MEMORY] = take_memory,
 		[WIRE_ASK] = take_ask,
+		[WIRE_TRANSPORT] = take_transport,
 	};
 
 	return takers[hello->kind](context, hello, fd, caller, err);

@@ -15,7 +15,6 @@ struct ask;
 struct arrivals {
 	struct jobs *jobs;
 	struct ask *asks;
-	unsigned ask_count;
 };
 
 void arrivals_init(struct arrivals *arrivals, struct jobs *jobs);

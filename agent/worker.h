@@ -55,6 +55,8 @@ int worker_name_file(struct work *work, const struct json_value *request, struct
 
 /* The modes that look and answer (look.c): arguments as in the table in worker.c; exit statuses. */
 int run_ask(const struct config *config, char **arguments);
+/* transport.c: NONCE; becomes `xl migrate-receive`, with the peer as its stdin and stdout. */
+int run_transport(const struct config *config, char **arguments);
 /* measure.c: VM SECONDS; likewise. */
 #define MEASURE_SECONDS_MAX 60
 int run_dirty_rate(const struct config *config, char **arguments);

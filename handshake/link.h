@@ -76,7 +76,7 @@ struct link_place {
  * ERR_NO_PEER when it cannot be reached or is no xenferryd, ERR_INCOMPATIBLE (-EPROTONOSUPPORT)
  * on another version, ERR_REFUSED (-EKEYREJECTED) for a certificate; the peer's own refusal is
  * -ECONNABORTED with its code and words. On success *fd_out carries the connection (non-blocking
- * for control and ask, blocking for memory): the connected socket (TCP_NODELAY, keep-alive) or,
+ * for control and ask, blocking for memory and transport): the connected socket (TCP_NODELAY, keep-alive) or,
  * with TLS, one end of a local one, see tls.h. For memory it is the very socket also then, where
  * the kernel encrypts.
  */

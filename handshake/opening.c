@@ -74,10 +74,10 @@ static int greet(struct connection *connection, const struct wire_hello *hello,
 	return read_welcome(&answer, connection->peer, err);
 }
 
-/* Control and ask are waited on with deadlines; libxenguest wants memory's socket blocking. */
+/* Control and ask are waited on with deadlines; libxenguest and xl want theirs blocking. */
 static int set_mode(int fd, enum wire_kind kind, struct err *err)
 {
-	return connection_set_blocking(fd, kind == WIRE_MEMORY, err);
+	return connection_set_blocking(fd, kind == WIRE_MEMORY || kind == WIRE_TRANSPORT, err);
 }
 
 /* What the connected `socket` is to be spoken over: itself, or TLS, which then has a *control. */

@@ -62,7 +62,7 @@ static void quote(const uint8_t *bytes, char text[MAGIC_SHOWN + 1])
 void wire_encode_hello(const struct wire_hello *hello, uint8_t bytes[WIRE_HELLO_BYTES])
 {
 	assert(hello->version_oldest > 0 && hello->version_oldest <= hello->version_newest);
-	assert(hello->kind >= WIRE_CONTROL && hello->kind <= WIRE_ASK);
+	assert(hello->kind >= WIRE_CONTROL && hello->kind <= WIRE_TRANSPORT);
 	memset(bytes, 0, WIRE_HELLO_BYTES);
 	memcpy(bytes, hello_magic, sizeof(hello_magic));
 	put_be16(bytes + HELLO_VERSION_OLDEST, hello->version_oldest);
@@ -82,7 +82,7 @@ static int check_hello(const struct wire_hello *hello, uint16_t kind, uint16_t r
 			       "this one %u to %u: upgrade xenferry on the older of the two",
 			       hello->version_oldest, hello->version_newest, WIRE_VERSION_OLDEST,
 			       WIRE_VERSION);
-	if (kind < WIRE_CONTROL || kind > WIRE_ASK)
+	if (kind < WIRE_CONTROL || kind > WIRE_TRANSPORT)
 		return err_set(err, ERR_INCOMPATIBLE, -EPROTONOSUPPORT,
 			       "a connection of kind %u is not known here: upgrade xenferry", kind);
 	if (required)
@@ -99,7 +99,7 @@ int wire_decode_hello(const uint8_t bytes[WIRE_HELLO_BYTES], struct wire_hello *
 	struct wire_hello got = {
 		.version_oldest = get_be16(bytes + HELLO_VERSION_OLDEST),
 		.version_newest = get_be16(bytes + HELLO_VERSION_NEWEST),
-		.kind = kind <= WIRE_ASK ? (enum wire_kind)kind : 0,
+		.kind = kind <= WIRE_TRANSPORT ? (enum wire_kind)kind : 0,
 	};
 	char start[MAGIC_SHOWN + 1];
 

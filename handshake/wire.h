@@ -29,6 +29,7 @@ enum wire_kind {
 	WIRE_CONTROL = 1, /* the synchronisation points of a job; starts it at the target */
 	WIRE_MEMORY = 2,  /* the memory stream of a job that runs */
 	WIRE_ASK = 3,     /* who owns the guest? from a source in doubt */
+	WIRE_TRANSPORT = 4, /* a byte pipe to `xl migrate-receive`; of no job */
 };
 
 struct wire_hello {

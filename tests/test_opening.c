@@ -136,7 +136,8 @@ static struct answer welcome_answer(uint64_t version)
 
 static void a_welcomed_connection_is_tuned_and_has_the_mode_of_its_kind(void **state)
 {
-	static const enum wire_kind kinds[] = { WIRE_CONTROL, WIRE_MEMORY, WIRE_ASK };
+	static const enum wire_kind kinds[] = { WIRE_CONTROL, WIRE_MEMORY, WIRE_ASK,
+						WIRE_TRANSPORT };
 	struct answer answer = welcome_answer(1);
 
 	(void)state;
@@ -146,7 +147,8 @@ static void a_welcomed_connection_is_tuned_and_has_the_mode_of_its_kind(void **s
 
 		assert_int_equal(connect_to(&answer, "127.0.0.1", kinds[i], GENEROUS_MS, &fd, NULL),
 				 0);
-		assert_int_equal(!(fcntl(fd, F_GETFL) & O_NONBLOCK), kinds[i] == WIRE_MEMORY);
+		assert_int_equal(!(fcntl(fd, F_GETFL) & O_NONBLOCK),
+				 kinds[i] == WIRE_MEMORY || kinds[i] == WIRE_TRANSPORT);
 		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 		assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &size), 0);
 		assert_int_equal(value, 1);

@@ -445,6 +445,7 @@ static const struct {
 	{ "ask", 2, run_ask, "ask JOB NONCE" },
 	{ "recover", 1, run_recover, "recover JOB" },
 	{ "list", 0, run_list, "list" },
+	{ "hook", 2, run_hook, "hook NAME REASON" },
 	{ "dirty-rate", 2, run_dirty_rate, "dirty-rate VM SECONDS" },
 	{ "transport", 1, run_transport, "transport NONCE" },
 	{ "probe", 1, run_probe, "probe ADDRESS" },

@@ -61,5 +61,7 @@ int run_transport(const struct config *config, char **arguments);
 #define MEASURE_SECONDS_MAX 60
 int run_dirty_rate(const struct config *config, char **arguments);
 int run_list(const struct config *config, char **arguments);
+/* worker_hook.c: NAME REASON, of a hook of the host; the last line on stderr says what failed. */
+int run_hook(const struct config *config, char **arguments);
 
 #endif

@@ -67,7 +67,7 @@ check 'a dry run names those of both hosts, and runs none' exits 0 \
 	ferry A vm-migrate vm=g1 host=B live=true dry-run=true
 check 'so it does to programs' exits 0 '"side":"source","name":"vm-post-destroy/10log"' \
 	ferry A vm-migrate vm=g1 host=B live=true dry-run=true --json
-check 'none was run' says_lines A ''
+check 'none was run' test -z "$(said A)"
 check 'the guest moves' move A B g1
 check 'the source has run its own, in order' says_lines A \
 	"vm-pre-migrate -vmuuid $uuid -reason source -vmdomid N" \
@@ -142,4 +142,59 @@ check 'and that the guest has moved' test \
 	"$(ferry A migration-param-get uuid="$last" param-name=status)" = completed
 no_hooks
 check 'and back' move B A g1
+
+# ---- the example of a firewall, with nft played --------------------------------------------------
+
+mkdir -p "$scratch"/{vm-pre-migrate,vm-post-destroy,path,addresses}
+for folder in vm-pre-migrate vm-post-destroy; do
+	cp "$top_srcdir/hooks/examples/firewall" "$scratch/$folder/50firewall"
+done
+printf '#!/bin/sh\necho "$*" >>%s/nft.log\n! test -e %s/nft.fails\n' "$scratch" "$scratch" \
+	>"$scratch/path/nft"
+chmod +x "$scratch/path/nft"
+printf '192.0.2.7\n192.0.2.8\n' >"$scratch/addresses/$uuid"
+
+# firewall HOOK REASON [UUID]
+firewall() {
+	PATH=$scratch/path:$PATH GUEST_ADDRESSES=$scratch/addresses \
+		"$scratch/$1/50firewall" -vmuuid "${3-$uuid}" -reason "$2"
+}
+
+nft_heard() {
+	diff "$scratch/nft.log" <(printf '%s\n' "$@")
+}
+
+check 'firewall: nothing at the source before it leaves' firewall vm-pre-migrate source
+check 'firewall: nothing for a guest that it does not know' \
+	firewall vm-pre-migrate destination 00000000-0000-4000-8000-000000000000
+check 'firewall: opens at the target' firewall vm-pre-migrate destination
+check 'firewall: closes where the guest has gone' firewall vm-post-destroy suspend
+check 'firewall: each address, once' nft_heard 'add element bridge guests allowed { 192.0.2.7 }' \
+	'add element bridge guests allowed { 192.0.2.8 }' \
+	'delete element bridge guests allowed { 192.0.2.7 }' \
+	'delete element bridge guests allowed { 192.0.2.8 }'
+: >"$scratch/nft.fails"
+check 'firewall: says no when it cannot open' exits 2 'cannot be let through' \
+	firewall vm-pre-migrate destination
+check 'firewall: closing what is not open is no failure' firewall vm-post-destroy destination
+
+# ---- the host's own -----------------------------------------------------------------------------
+
+hook A host-pre-evacuate/10a <<-'HOOK'
+	#!/bin/sh
+	echo "$# $1 ${#2} $3 $4" >>/run/sim/A/said
+HOOK
+worker=$builddir/agent/xenferry-worker
+check 'a hook of the host is run for the daemon' \
+	on A "$worker" --config /etc/xenferry.conf hook host-pre-evacuate none
+check "it has xapi's arguments" says_lines A '4 -hostuuid 36 -reason none'
+hook A host-pre-evacuate/20b <<-'HOOK'
+	#!/bin/sh
+	echo 'not before Sunday'
+	exit 2
+HOOK
+check 'it may say no' exits 1 'hook host-pre-evacuate/20b: exit 2: not before Sunday' \
+	on A "$worker" --config /etc/xenferry.conf hook host-pre-evacuate none
+check 'there are no others' exits 2 "no hook 'host-lunch'" \
+	on A "$worker" --config /etc/xenferry.conf hook host-lunch none
 finish

@@ -13,6 +13,9 @@
 
 /* clang-format off */
 #define PARAMS { "params", CLI_TEXT, false, "<field,...|all>", "the fields to show, in order" }
+#define SELECTORS \
+	{ "<selectors>", CLI_SELECTORS, false, "<value>", \
+	  "a field of params=all, as name-label, or vm: records alone that have this value" }
 #define GUEST { "vm", CLI_TEXT, true, "<name|uuid|domid>", "the guest" }
 #define SAVED { "file", CLI_TEXT, true, "<path>", "the file, by an absolute path" }
 #define COMPRESS \
@@ -22,7 +25,8 @@
 #define UUID { "uuid", CLI_TEXT, true, "<uuid>", "the migration" }
 
 const struct cli_verb cli_verbs[] = {
-	{ "vm-list", "list the guests of this host", cli_vm_list, NULL, { PARAMS } },
+	{ "vm-list", "list the guests of this host", cli_vm_list, NULL,
+	  { PARAMS, SELECTORS } },
 	{ "vm-migrate",
 	  "move a running guest to another host; silent when it has gone well",
 	  cli_vm_migrate,
@@ -67,7 +71,7 @@ const struct cli_verb cli_verbs[] = {
 	{ "vm-checkpoint", "put a guest as it is now into a file; it runs on",
 	  cli_vm_checkpoint, NULL, { GUEST, SAVED, COMPRESS, ASYNC } },
 	{ "migration-list", "list the running and the past migrations of this host",
-	  cli_migration_list, NULL, { PARAMS } },
+	  cli_migration_list, NULL, { PARAMS, SELECTORS } },
 	{ "migration-param-list", "show all of one migration", cli_migration_param_list, NULL,
 	  { UUID } },
 	{ "migration-param-get", "show one field of a migration", cli_migration_param_get, NULL,

@@ -175,6 +175,29 @@ static int check_value(const struct cli_param *param, const char *value, struct 
 	return 0;
 }
 
+static bool has_selectors(const struct cli_verb *verb)
+{
+	size_t i = 0, count = cli_param_count(verb);
+
+	while (i < count && verb->params[i].kind != CLI_SELECTORS)
+		i++;
+	return i < count;
+}
+
+static int add_selector(struct cli_args *args, const char *name, const char *value,
+			struct err *err)
+{
+	size_t i = 0;
+
+	while (args->selectors[i].field)
+		i++;
+	if (i + 1 == CLI_SELECTORS_MAX)
+		return err_set(err, ERR_USAGE, -E2BIG, "more than %d fields are selected by",
+			       CLI_SELECTORS_MAX - 1);
+	args->selectors[i] = (struct cli_selector){ name, value };
+	return 0;
+}
+
 int cli_set_param(struct cli_args *args, const char *name, const char *value, struct err *err)
 {
 	const struct cli_verb *verb = args->verb;
@@ -186,6 +209,8 @@ int cli_set_param(struct cli_args *args, const char *name, const char *value, st
 		return err_set(err, ERR_USAGE, -EINVAL,
 			       "the verb is missing before '%s'; see 'xenferry help'", name);
 	i = find_param(verb, name);
+	if (i == cli_param_count(verb) && has_selectors(verb))
+		return add_selector(args, name, value, err);
 	if (i == cli_param_count(verb))
 		return err_set(err, ERR_USAGE, -EINVAL, "%s has no parameter '%s'%s", verb->name,
 			       name,

@@ -11,9 +11,11 @@
 
 #include "err.h"
 
-#define CLI_PARAMS_MAX 24 /* of one verb */
+#define CLI_PARAMS_MAX 24    /* of one verb */
+#define CLI_SELECTORS_MAX 16 /* said at once */
 
-enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_BOOLEAN };
+/* CLI_SELECTORS: any other name is one of a field, by whose value records are selected. */
+enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_BOOLEAN, CLI_SELECTORS };
 
 struct cli_param {
 	const char *name;
@@ -21,6 +23,11 @@ struct cli_param {
 	bool required;
 	const char *value; /* what stands for it in the usage: "<name|uuid|domid>" */
 	const char *help;
+};
+
+/* Of a list's records: those whose field has that value. */
+struct cli_selector {
+	const char *field, *value;
 };
 
 struct cli_args;
@@ -42,6 +49,7 @@ struct cli_args {
 	char *const *rest;            /* what follows the word, where that is not ours */
 	int rest_count;
 	const char *values[CLI_PARAMS_MAX]; /* by the verb's params; NULL: not said */
+	struct cli_selector selectors[CLI_SELECTORS_MAX]; /* ended by one without a field */
 	const char *socket, *config;  /* NULL: not said */
 	bool minimal, json, progress, debug, help, version;
 };

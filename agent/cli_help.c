@@ -15,32 +15,45 @@ static const char globals_text[] = "  --socket PATH   the agent's control socket
 				   "  --progress      how far it has come, on stderr\n"
 				   "  --debug         what is said to the agent, on stderr\n";
 
-/* vm=<name|uuid|domid>, [plan=<name>] */
-static void print_param(FILE *out, const struct cli_param *param)
+/* Names with ", " between. */
+static void add_name(char *text, size_t size, const char *name)
 {
-	fprintf(out, param->required ? " %s=%s" : " [%s=%s]", param->name, param->value);
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", name);
 }
 
+/* As `xe help VERB`: scripts read the two lines of parameters. */
 static void print_usage(FILE *out, const struct cli_verb *verb)
 {
-	fprintf(out, "%s", verb->name);
-	if (verb->word)
-		fprintf(out, " [%s]", verb->word);
-	for (size_t i = 0; i < cli_param_count(verb); i++)
-		print_param(out, &verb->params[i]);
-	fputc('\n', out);
+	char required[512] = "", optional[512] = "";
+
+	for (size_t i = 0; i < cli_param_count(verb); i++) {
+		const struct cli_param *param = &verb->params[i];
+
+		if (param->required)
+			add_name(required, sizeof(required), param->name);
+		else
+			add_name(optional, sizeof(optional), param->name);
+	}
+	fprintf(out,
+		"command name            : %s\n"
+		"        reqd params     : %s\n"
+		"        optional params : %s\n"
+		"        description     : %s.\n\n\n",
+		verb->name, required, optional, verb->summary);
 }
 
 static void print_params(FILE *out, const struct cli_verb *verb)
 {
 	for (size_t i = 0; i < cli_param_count(verb); i++)
-		fprintf(out, "    %-20s%s\n", verb->params[i].name, verb->params[i].help);
+		fprintf(out, "    %s=%s: %s\n", verb->params[i].name, verb->params[i].value,
+			verb->params[i].help);
 }
 
 static void print_verb(FILE *out, const struct cli_verb *verb)
 {
 	print_usage(out, verb);
-	fprintf(out, "    %s.\n", verb->summary);
 	print_params(out, verb);
 }
 
@@ -96,7 +109,9 @@ static void print_pod(FILE *out, const struct cli_verb *verbs)
 		for (size_t i = 0; i < cli_param_count(verbs); i++) {
 			const struct cli_param *param = &verbs->params[i];
 
-			fprintf(out, "=item B<%s>=", param->name);
+			fprintf(out, "=item B<");
+			print_pod_text(out, param->name);
+			fprintf(out, ">=");
 			print_pod_text(out, param->value);
 			fprintf(out, "%s\n\n%s.\n\n", param->required ? " (required)" : "",
 				param->help);

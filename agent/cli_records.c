@@ -64,16 +64,82 @@ static const struct cli_field migration_fields[] = {
 };
 /* clang-format on */
 
+/* ---- which of them ---- */
+
+/* xe's: a guest by its name or its UUID. */
+#define BY_GUEST "vm"
+
+static int check_selectors(const struct cli_args *args, const struct cli_field *fields,
+			   struct err *err)
+{
+	struct cli_columns ignored;
+	int rc = 0;
+
+	for (const struct cli_selector *s = args->selectors; rc == 0 && s->field; s++)
+		if (strcmp(s->field, BY_GUEST) != 0)
+			rc = cli_choose(fields, s->field, &ignored, err);
+	return rc;
+}
+
+static bool has_value(const struct json_value *record, const char *path, const char *wanted)
+{
+	CLEANUP_FREE char *value = cli_value(record, path);
+
+	return value && strcmp(value, wanted) == 0;
+}
+
+static bool matches(const struct json_value *record, const struct cli_field *fields,
+		    const struct cli_selector *selector)
+{
+	const struct cli_field *uuid, *name;
+
+	if (strcmp(selector->field, BY_GUEST) != 0)
+		return has_value(record, cli_find_field(fields, selector->field)->path,
+				 selector->value);
+	uuid = cli_find_field(fields, fields == guest_fields ? "uuid" : "vm-uuid");
+	name = cli_find_field(fields, fields == guest_fields ? "name-label" : "vm-name-label");
+	return has_value(record, uuid->path, selector->value) ||
+	       has_value(record, name->path, selector->value);
+}
+
+/* The records that all selectors match, as a list of their own; NULL: out of memory. */
+static struct json_value *select_records(const struct cli_args *args,
+					 const struct cli_field *fields,
+					 const struct json_value *list)
+{
+	CLEANUP_JSON_WRITER struct json_writer *writer = json_writer_new(false);
+	const char *text;
+	size_t size;
+
+	if (!writer)
+		return NULL;
+	json_array_begin(writer);
+	for (size_t i = 0; i < json_size(list); i++) {
+		const struct cli_selector *selector = args->selectors;
+
+		while (selector->field && matches(json_at(list, i), fields, selector))
+			selector++;
+		if (!selector->field)
+			json_copy(writer, json_at(list, i));
+	}
+	json_array_end(writer);
+	text = json_text(writer, &size);
+	return json_parse(text, size, NULL);
+}
+
 /* A call without parameters whose answer is a list of records. */
 static int show_list(const struct cli_args *args, const char *method,
 		     const struct cli_field *fields, struct err *err)
 {
+	CLEANUP_JSON_VALUE struct json_value *selected = NULL;
 	CLEANUP_CALLER struct caller *caller = NULL;
 	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
 	const struct json_value *list;
 	struct cli_columns columns;
 	int rc = cli_choose(fields, cli_text(args, "params"), &columns, err);
 
+	if (rc == 0)
+		rc = check_selectors(args, fields, err);
 	if (rc == 0)
 		rc = caller_open(args, &caller, err);
 	if (rc == 0 && !caller_begin(caller, method))
@@ -82,10 +148,13 @@ static int show_list(const struct cli_args *args, const char *method,
 		rc = caller_finish(caller, CALL_TIMEOUT_MS, NULL, NULL, &answer, &list, err);
 	if (rc < 0)
 		return rc;
+	selected = select_records(args, fields, list);
+	if (!selected)
+		return err_set(err, ERR_FAILED, -ENOMEM, "out of memory");
 	if (args->json)
-		cli_print_json(stdout, list);
+		cli_print_json(stdout, selected);
 	else
-		cli_print_list(stdout, list, &columns, args->minimal);
+		cli_print_list(stdout, selected, &columns, args->minimal);
 	return 0;
 }
 

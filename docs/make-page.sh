@@ -12,6 +12,6 @@ name=${page%.*}
 	"$@"
 	sed '1,/^=for reference$/d' "$source"
 } > "$page.pod"
-"$pod2man" -c xenferry -r "xenferry $version" -n "$name" -s "${page##*.}" "$page.pod" "$page.new"
+"$pod2man" --utf8 -c xenferry -r "xenferry $version" -n "$name" -s "${page##*.}" "$page.pod" "$page.new"
 rm "$page.pod"
 mv "$page.new" "$page"

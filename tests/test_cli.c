@@ -15,7 +15,7 @@
 #include "cli_print.h"
 #include "cli_progress.h"
 
-#define WORDS_MAX 8
+#define WORDS_MAX 24
 
 /* Splits at blanks. What is parsed is good until the next line is. */
 static int parse(const char *text, struct cli_args *args, struct err *err)
@@ -72,6 +72,32 @@ static void globals_stand_anywhere(void **state)
 	assert_true(args.minimal);
 	assert_true(args.json);
 	assert_false(args.progress);
+}
+
+static void a_list_is_selected_by_fields(void **state)
+{
+	struct cli_args args;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse("vm-list name-label=g=1 power-state=running --minimal", &args, &err),
+			 0);
+	assert_string_equal(args.selectors[0].field, "name-label");
+	assert_string_equal(args.selectors[0].value, "g=1");
+	assert_string_equal(args.selectors[1].field, "power-state");
+	assert_null(args.selectors[2].field);
+	assert_true(args.minimal);
+	assert_int_equal(parse("vm-migrate vm=g1 host=B name-label=g1", &args, &err), -EINVAL);
+}
+
+static void more_selectors_than_there_is_room_for_are_refused(void **state)
+{
+	struct cli_args args;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse("vm-list a=1 b=1 c=1 d=1 e=1 f=1 g=1 h=1 i=1 j=1 k=1 l=1 m=1 n=1 "
+			       "o=1 p=1", &args, &err), -E2BIG);
 }
 
 static void help_takes_a_verb(void **state)
@@ -311,6 +337,8 @@ int main(void)
 		cmocka_unit_test(a_verb_is_followed_by_its_parameters),
 		cmocka_unit_test(a_value_keeps_every_equals_sign_after_the_first),
 		cmocka_unit_test(globals_stand_anywhere),
+		cmocka_unit_test(a_list_is_selected_by_fields),
+		cmocka_unit_test(more_selectors_than_there_is_room_for_are_refused),
 		cmocka_unit_test(help_takes_a_verb),
 		cmocka_unit_test(a_mistake_names_the_word_and_the_nearest),
 		cmocka_unit_test(what_is_far_from_every_verb_suggests_none),

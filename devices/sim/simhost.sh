@@ -331,7 +331,7 @@ start_agent() {
 
 # Process 1 of the host.
 init() {
-	local outer_pid ended program
+	local outer_pid ended program status
 	declare -A started
 
 	read -r outer_pid _ </proc/self/stat # as yet the outer /proc
@@ -344,8 +344,9 @@ init() {
 	set_up_network
 	start_programs
 	echo "$name is up: $memory_mib MiB, $(<"$XENFERRY_SIM/address"), costs ${costs##*/}"
-	# as systemd does: an agent that was killed is started again
-	until wait -n -p ended || (($? != 137)) || [[ ${started[$ended]} != xenferryd ]]; do
+	# as systemd does: an agent that was killed, or told to end for a restart, is started again
+	while status=0; wait -n -p ended || status=$?
+		[[ ${started[$ended]} == xenferryd && $status =~ ^(0|137)$ ]]; do
 		start_agent
 	done
 	program=${started[$ended]}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The daemon is restarted, as by an upgrade, while a guest moves between simulated hosts: the migration
-# goes on, and the new daemon shows it, steers it and hears its end.
+# The daemon is restarted, as by an upgrade, while a guest moves between simulated hosts: the
+# migration goes on, and the new daemon shows it, steers it and hears its end.
 
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
@@ -28,6 +28,10 @@ another_answers() {
 	[[ $(daemon_pid "$1") != "$2" ]] && ferry "$1" vm-list --minimal
 }
 
+status_at() {
+	ferry "$1" migration-list uuid="$uuid" params=status --minimal
+}
+
 worker_pid() {
 	on "$1" pgrep -xo xenferry-worker
 }
@@ -42,7 +46,7 @@ restarted_at() {
 	check "$1: its daemon is another one" restart "$1"
 	check "$1: the same worker goes on" test "$(worker_pid "$1")" = "$worker"
 	check "$1: the new daemon has it in its list" \
-		test "$(ferry "$1" migration-list params=status uuid="$uuid" --minimal)" = copying
+		test "$(status_at "$1")" = copying
 	check "$1: it can be steered" \
 		ferry A migration-param-set uuid="$uuid" bandwidth-mibps=0
 	check "$1: it ends well" ferry A migration-wait uuid="$uuid" timeout=60
@@ -55,7 +59,7 @@ both_completed() {
 	local host
 
 	for host in A B; do
-		[[ $(ferry "$host" migration-list uuid="$uuid" params=status --minimal) == completed ]]
+		[[ $(status_at "$host") == completed ]]
 	done
 }
 

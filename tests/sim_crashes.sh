@@ -105,6 +105,60 @@ dies_under_way() {
 	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
 }
 
+# file_dies VERB WORD RUNS|SAVED: the worker, when it writes WORD, of a guest that goes into a file
+# or, with vm-resume, out of it; where the guest is in the end.
+file_dies() {
+	wanted "$2" || return 0
+	local what="$1: the worker dies at $2" arguments=(vm=g1)
+
+	[[ $1 != vm-resume ]] || arguments=()
+	strike "$here" "kill $2"
+	check "$what: it is said" exits '[0-6]' . \
+		ferry "$here" "$1" "${arguments[@]}" file="$scratch/saved" --json
+	check "$what: it did" until_true 10 struck "$here"
+	check "$what: it settles" until_true 60 is_idle "$here"
+	if [[ $3 == SAVED ]]; then
+		check "$what: nothing runs" nothing_left "$here"
+		check "$what: there is the file" test -e "$scratch/saved"
+		[[ $1 == vm-resume ]] || check "$what: and out of it" exits 0 '' \
+			ferry "$here" vm-resume file="$scratch/saved"
+	else
+		check "$what: the guest is well" is_well 1 "$here" 1 1
+	fi
+}
+
+# files_die: at each line of a suspend, of a resume and of a checkpoint.
+files_die() {
+	local word
+
+	for word in begin describe-guest open-file watch-disks copy-memory suspend-guest \
+		stop-and-copy drain-disks finish-file take-guest; do
+		file_dies vm-suspend $word RUNS
+		check "vm-suspend: the worker died at $word: there is no file" \
+			test ! -e "$scratch/saved"
+	done
+	for word in taken publish-file tear-down-source "done"; do
+		file_dies vm-suspend $word SAVED
+		rm -f "$scratch/saved"
+	done
+	for word in open-file copy-memory resume-guest finish-file taken publish-file "done"; do
+		file_dies vm-checkpoint $word RUNS
+		rm -f "$scratch/saved"
+	done
+	check 'into a file' exits 0 '' ferry "$here" vm-suspend vm=g1 file="$scratch/saved"
+	for word in begin read-file create-domain plug-vifs plug-vbds copy-memory \
+		introduce-domain take-guest; do
+		file_dies vm-resume $word SAVED
+	done
+	file_dies vm-resume taken RUNS
+	for word in forget-macs unpause-guest announce-guest await-network settle-guest "done"; do
+		rm -f "$scratch/saved"
+		check 'into a file' exits 0 '' ferry "$here" vm-suspend vm=g1 file="$scratch/saved"
+		file_dies vm-resume $word RUNS
+	done
+	rm -f "$scratch/saved"
+}
+
 hosts_up --memory-mib 512
 check 'a guest starts' guest_up A 1 32 1 1
 
@@ -115,6 +169,7 @@ if [[ ${1-} == --all ]]; then
 	for plan in ${plans//,/ }; do
 		all_die "$plan"
 	done
+	files_die
 	finish
 fi
 
@@ -132,6 +187,9 @@ for word in taken unpause-guest forget-macs announce-guest await-network release
 	settle-guest "done"; do
 	dies worker target $word MOVES
 done
+dies_under_way stream target plan=handover
+file_dies vm-suspend finish-file RUNS
+file_dies vm-suspend taken SAVED
 dies stream source suspend-guest STAYS
 dies stream source stop-and-copy STAYS
 dies daemon source watch-disks MOVES

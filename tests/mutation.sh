@@ -12,7 +12,7 @@ trap 'rm -rf "$place"' EXIT
 jobs=${MUTATION_JOBS:-2}
 
 # Who comes to a mutant first has found it.
-quick_tests='test_runner test_recover test_plan test_journal test_steps_file simulate'
+quick_tests='test_runner test_undo test_recover test_plan test_journal test_steps_file simulate'
 
 compile() {
 	# shellcheck disable=SC2086 # lists of words

@@ -176,7 +176,8 @@ static void a_source_that_cannot_say_its_name_is_refused_whatever_its_certificat
 	stop(&listener);
 }
 
-static struct message first_word(struct listener *listener, enum wire_type of, enum sync_point point)
+static struct message first_word(struct listener *listener, enum wire_type of,
+				 enum sync_point point)
 {
 	return (struct message){ .type = of, .point = (uint16_t)point,
 				 .payload = listener->said.bytes, .size = listener->said.size };

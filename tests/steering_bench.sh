@@ -1,36 +1,51 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
-# What bench_policy says in virtual time, at a few points with the real programs on simulated hosts.
-# Sourced by sim_bench.sh.
+# What bench_policy says in virtual time, at a few points with the real programs on simulated hosts,
+# of which a handover takes a tenth of a second, as it does in the lab. Sourced by sim_bench.sh.
 #
 #   steering-limit-kept, -prediction   percent of the migrations that completed, of guests that dirty
-#                                      from none to twice what a link of 100 MiB/s sends
-#   steering-downtime                  ms, against the limits that held
+#                                      from none to twice what a link of 100 MiB/s sends; before them
+#                                      one each way, from which the handover's costs are learnt
+#   steering-downtime, -total          ms, against libxenguest's default stop rule (fewer than 50
+#                                      dirty pages, or five passes) on the same guests by turns: it is
+#                                      tests/policies/libxenguest-default.json
 #   steering-cancel-…                  ms from the command to its end, everything undone, against a
 #                                      command that does nothing
 
 # shellcheck disable=SC2154 # sim_bench.sh's
 # shellcheck disable=SC2016 # awk's
 
-# One migration of g$1 from $2 to $3, noted in $scratch/steered: limit, predicted, actual.
+# steered_move NUMBER FROM TO POLICY: noted in $scratch/POLICY: limit, predicted, actual, total.
 steered_move() {
-	ferry "$2" vm-migrate vm="g$1" host="$3" live=true policy=suspend-workload-if-needed \
+	ferry "$2" vm-migrate vm="g$1" host="$3" live=true policy="$4" compress=none \
 		bandwidth-mibps=100 limit-last-pass=true --json >"$scratch/record" || return 0
 	echo "$(number downtime_limit_ms) $(number predicted_downtime_ms) $(number downtime_ms)" \
-		>>"$scratch/steered"
+		"$(number total_ms)" >>"$scratch/$4"
+}
+
+# A host as slow as the lab's.
+steered_host() {
+	printf '%s\n' hypercall_us=1000 sync_us=30000 wake_us=1000 >"$scratch/costs"
+	host_up "$1" --memory-mib 256 --costs "$scratch/costs" "${@:2}"
+	on "$1" mkdir -p /etc/xenferry/policies
+	on "$1" cp "$top_srcdir/tests/policies/libxenguest-default.json" /etc/xenferry/policies
 }
 
 # steered_guest NUMBER DIRTY_PAGES_PER_S WORKING_SET_PAGES: to and fro.
 steered_guest() {
-	local round from=S$1 to=T$1 host
+	local round from=S$1 to=T$1 host policy
 
 	for host in "$from" "$to"; do
-		host_up "$host" --memory-mib 256 --dirty-pages-per-s "$2" --working-set-pages "$3"
+		steered_host "$host" --dirty-pages-per-s "$2" --working-set-pages "$3"
 	done
 	guest_up "$from" "$1" 96 1 1
-	for ((round = 0; round < 2 * rounds; round++)); do
-		steered_move "$1" "$from" "$to"
-		read -r from to <<<"$to $from"
+	move "$from" "$to" "g$1" policy=suspend-workload-if-needed compress=none
+	move "$to" "$from" "g$1" policy=suspend-workload-if-needed compress=none
+	for ((round = 0; round < rounds; round++)); do
+		for policy in suspend-workload-if-needed libxenguest-default; do
+			steered_move "$1" "$from" "$to" $policy
+			steered_move "$1" "$to" "$from" $policy
+		done
 	done
 	host_down "S$1"
 	host_down "T$1"
@@ -38,7 +53,7 @@ steered_guest() {
 
 # steered_share CONDITION: percent of the runs that meet it; fields: limit, predicted, actual.
 steered_share() {
-	awk '{ n++; good += ('"$1"') } END { print n ? 100 * good / n : 0 }' "$scratch/steered"
+	awk '{ n++; good += ('"$1"') } END { print n ? 100 * good / n : 0 }' "$scratch/$ours"
 }
 
 milliseconds() {
@@ -84,8 +99,15 @@ bench_cancel() {
 		'a command that does nothing' "$scratch/nothing"
 }
 
+# steered_times NAME FIELD: ours against libxenguest's.
+steered_times() {
+	awk '{ print $'"$2"' }' "$scratch/$ours" >"$scratch/ours"
+	awk '{ print $'"$2"' }' "$scratch/libxenguest-default" >"$scratch/theirs"
+	report "$1" ms "$scratch/ours" "libxenguest's default stop rule" "$scratch/theirs"
+}
+
 bench_steering() {
-	local number=40 pages
+	local number=40 pages ours=suspend-workload-if-needed
 
 	for pages in 0 6400 12800 25600 51200; do
 		steered_guest $((number += 1)) "$pages" 12000
@@ -95,8 +117,7 @@ bench_steering() {
 	steered_share '$2 - $3 <= 0.2 * $3 && $3 - $2 <= 0.2 * $3' >"$scratch/predicted"
 	report steering-limit-kept % "$scratch/kept" 'all that completed' "$scratch/all"
 	report steering-prediction % "$scratch/predicted" 'all that completed' "$scratch/all"
-	awk '{ print $3 }' "$scratch/steered" >"$scratch/actual"
-	awk '{ print $1 }' "$scratch/steered" >"$scratch/limits"
-	report steering-downtime ms "$scratch/actual" 'the limits' "$scratch/limits"
+	steered_times steering-downtime 3
+	steered_times steering-total 4
 	bench_cancel
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A stream that is damaged, cut, out of order or not what it says it is; a page that is another in the
-# end, behind all checksums; a channel that dies: each time the guest goes on at the source, and the
-# target has nothing left.
+# A stream that is damaged, cut, out of order or not what it says it is; a page that is another in
+# the end, behind all checksums; a channel that dies: each time the guest goes on at the source, and
+# the target has nothing left.
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
@@ -38,7 +38,7 @@ check 'another starts' guest_up C 2 32 1 1
 # half a minute, which the others need not wait for
 strike_stream C stall
 stalled=$(ferry C vm-migrate vm=g2 host=D live=true channels=3 async=true)
-check 'stall: it was struck' until_true 10 stream_struck C
+check 'stall: it was struck' until_true 30 stream_struck C
 
 fails A damage 1 'frame [0-9]+ of the memory stream is damaged' channels=2
 fails A damage 1 'frame [0-9]+ of the memory stream is damaged' compress=zstd

@@ -238,7 +238,9 @@ static int take_description(const struct saved_file *file, const uint8_t *option
 	    size - at - config_bytes < sizeof(our_mark) ||
 	    memcmp(optional + at + config_bytes, our_mark, sizeof(our_mark)) != 0)
 		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,
-			       "%s was not saved by xenferry: resume it with 'xl restore'",
+			       "%s was saved by xl, which does not say in it with which flags, "
+			       "paging pool and device nodes the domain was made: resume it with "
+			       "'xl restore', and save it with vm-suspend from then on",
 			       file->path);
 	at += config_bytes + sizeof(our_mark);
 	return description_decode(guest, optional + at, size - at, err);

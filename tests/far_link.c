@@ -148,15 +148,17 @@ static void take_in(struct lane *lane, uint64_t delay_us)
 /* Returns when the next is due. */
 static uint64_t hand_out(struct lane *lane)
 {
-	while (lane->count > 0 && lane->packets[lane->first].due_us <= clock_now_us(&clock_system)) {
+	while (lane->count > 0) {
 		struct packet *packet = &lane->packets[lane->first];
 
+		if (packet->due_us > clock_now_us(&clock_system))
+			return packet->due_us;
 		(void)!write(lane->to, packet->bytes, packet->size);
 		free(packet->bytes);
 		lane->first = (lane->first + 1) % PACKETS_MAX;
 		lane->count--;
 	}
-	return lane->count > 0 ? lane->packets[lane->first].due_us : UINT64_MAX;
+	return UINT64_MAX;
 }
 
 static void carry(const int tuns[2], uint64_t delay_us)

@@ -77,9 +77,10 @@ static int undo(struct migration *m, const struct journal_state *state, struct e
 {
 	const struct journal_entry undone = { .event = JOURNAL_UNDONE };
 	bool lost = m->side == SIDE_SOURCE && m->guest.domid == 0;
+	bool commits = m->side == SIDE_TARGET || m->file.path[0]; /* in this very journal */
 	int rc = 0;
 
-	if (m->side == SIDE_TARGET && !state->never)
+	if (commits && !state->never)
 		rc = plan_note_never(m, err);
 	if (rc == 0 && m->side == SIDE_TARGET)
 		doubt_tell(m, OUTCOME_NEVER);

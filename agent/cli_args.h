@@ -37,7 +37,7 @@ struct cli_verb {
 	const char *summary; /* one line, no full stop */
 	/* Does it. 0, or -errno with `err`, whose code is the exit status. */
 	int (*run)(const struct cli_args *args, struct err *err);
-	/* A bare word that may follow: "verb"; NULL: none. "WORD ...": and what is not ours after it. */
+	/* A bare word that may follow: "verb"; NULL: none. "WORD ...": and words of another's. */
 	const char *word;
 	struct cli_param params[CLI_PARAMS_MAX]; /* ended by one without a name */
 };

@@ -108,7 +108,7 @@ static double last_rate(const struct policy *policy)
 	return (double)(known ? policy->costs.send_bytes_per_s : policy->send_bytes_per_s);
 }
 
-/* How long what is dirty, and gets dirty until the guest stands still, takes; below 0: not known. */
+/* How long what is dirty, and gets dirty before the guest stands still, takes; < 0: not known. */
 static double copy_ms(const struct policy *policy)
 {
 	double rate = last_rate(policy), more_bytes;

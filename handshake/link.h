@@ -76,9 +76,9 @@ struct link_place {
  * ERR_NO_PEER when it cannot be reached or is no xenferryd, ERR_INCOMPATIBLE (-EPROTONOSUPPORT)
  * on another version, ERR_REFUSED (-EKEYREJECTED) for a certificate; the peer's own refusal is
  * -ECONNABORTED with its code and words. On success *fd_out carries the connection (non-blocking
- * for control and ask, blocking for memory and transport): the connected socket (TCP_NODELAY, keep-alive) or,
- * with TLS, one end of a local one, see tls.h. For memory it is the very socket also then, where
- * the kernel encrypts.
+ * for control and ask, blocking for memory and transport): the connected socket (TCP_NODELAY,
+ * keep-alive) or, with TLS, one end of a local one, see tls.h. For memory it is the very socket
+ * also then, where the kernel encrypts.
  */
 int link_connect(const struct clock *clock, const struct link_place *place,
 		 const struct wire_hello *hello, uint64_t deadline_us, int *fd_out,

@@ -108,10 +108,10 @@ static void make_record_from(const struct bench *bench, const uint8_t *pool, siz
 	for (size_t i = 0; i < count; i++) {
 		size_t pfn = first + i;
 		bool is_zero = pfn * 2654435761u % 100 < bench->zero_percent;
-		const uint8_t *page = is_zero ? zero : pool + (pfn * 7 + pass) % POOL_PAGES * PAGE_BYTES;
+		const uint8_t *other = pool + (pfn * 7 + pass) % POOL_PAGES * PAGE_BYTES;
 
 		entries[i] = pfn;
-		parts[i] = (struct iovec){ (void *)page, PAGE_BYTES };
+		parts[i] = (struct iovec){ (void *)(is_zero ? zero : other), PAGE_BYTES };
 	}
 	header[1] = (uint32_t)(8 + count * (8 + PAGE_BYTES));
 	header[2] = (uint32_t)count;

@@ -8,10 +8,10 @@
 #   filter-idle-bytes      what an idle guest, 80 % zero, costs on the wire, against its memory
 #   filter-idle-time       and in time, on 1 Gb/s, against the plain stream
 #   filter-auto-N          compress=auto on N Mb/s, against the best of the fixed settings
-#   filter-channels        four connections, each with a window of 256 KiB, against one, between two
-#                          network namespaces that are 20 ms apart, there and back
-#   filter-memory-N        the sender's and the receiver's peak with a sparse guest of N GiB, against
-#                          1 GiB; both are sent twice
+#   filter-channels        four connections, each with a window of 256 KiB, against one, between
+#                          two network namespaces that are 20 ms apart, there and back
+#   filter-memory-N        the sender's and the receiver's peak with a sparse guest of N GiB,
+#                          against 1 GiB; both are sent twice
 #   filter-target          bytes of a stream that the target's end writes in a second, against what
 #                          xc_domain_restore reads from a file
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# `package.sh deb|rpm BUILDDIR`: makes the package from a distribution of that build, in a folder of
-# its own, and looks at what is in it. Tests are not run once more. Needs debhelper (and lintian), or
-# rpm.
+# `package.sh deb|rpm BUILDDIR`: makes the package from a distribution of that build, in a folder
+# of its own, and looks at what is in it. Tests are not run once more. Needs debhelper (and
+# lintian), or rpm.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 

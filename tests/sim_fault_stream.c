@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What befalls a filtered stream, where a test asks for it: the file `stream-fault` in the simulated
- * host's folder has one of the words below. The first process there that has cause takes the file
- * away and does it once.
+ * What befalls a filtered stream, where a test asks for it: the file `stream-fault` in the folder
+ * of the simulated host has one of the words below. The first process there that has cause takes
+ * the file away and does it once.
  */
 #include "sim_fault_stream.h"
 

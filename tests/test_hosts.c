@@ -60,6 +60,11 @@ static void a_list_of_another_form_is_refused(void **state)
 		"{\"hosts\": [{\"name\": \"B\", \"address\": \"b c\"}]}",
 		"{\"hosts\": [{\"name\": \"B\", \"address\": \"b\", \"port\": 70000}]}",
 		"{\"hosts\": [",
+		"{\"hosts\": [{\"name\": \"B\", \"address\": \"192.168.50.300\"}]}",
+		"{\"hosts\": [{\"name\": \"B\", \"address\": \"fe80::1::2\"}]}",
+		"{\"hosts\": [{\"name\": \"B\", \"address\": \"b\", \"tags\": \"ssd\"}]}",
+		"{\"hosts\": [{\"name\": \"B\", \"address\": \"b\", \"tags\": [\"a,b\"]}]}",
+		"{\"hosts\": [{\"name\": \"B\", \"address\": \"b\", \"link-mibps\": -1}]}",
 	};
 
 	(void)state;
@@ -70,6 +75,41 @@ static void a_list_of_another_form_is_refused(void **state)
 		assert_int_equal(load(texts[i], &hosts, &err), -EINVAL);
 		assert_non_null(strstr(err.message, "/tmp/test_hosts."));
 	}
+}
+
+static void a_host_that_is_there_twice_is_refused_by_its_line(void **state)
+{
+	static const char *const seconds[] = {
+		"{\"name\": \"B\", \"address\": \"other\"}",
+		"{\"name\": \"C\", \"address\": \"b.example.org\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(seconds) / sizeof(seconds[0]); i++) {
+		char text[256];
+		struct hosts hosts;
+		struct err err;
+
+		snprintf(text, sizeof(text), "{\"hosts\": [\n{\"name\": \"B\", \"address\": "
+			 "\"b.example.org\"},\n%s]}", seconds[i]);
+		assert_int_equal(load(text, &hosts, &err), -EINVAL);
+		assert_non_null(strstr(err.message, ":3: "));
+		assert_non_null(strstr(err.message, "as B"));
+	}
+}
+
+static void a_host_has_the_tags_and_the_link_that_it_says(void **state)
+{
+	struct hosts hosts;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(load("{\"hosts\": [{\"name\": \"B\", \"address\": \"b\", \"tags\": "
+			      "[\"ssd\", \"rack-1\"], \"link-mibps\": 1100}]}", &hosts, &err), 0);
+	assert_true(host_has_tag(&hosts.places[0], "ssd"));
+	assert_true(host_has_tag(&hosts.places[0], "rack-1"));
+	assert_false(host_has_tag(&hosts.places[0], "rack"));
+	assert_int_equal(hosts.places[0].link_mibps, 1100);
 }
 
 /* One row a way to name a host; `address` NULL: it is refused. */
@@ -102,9 +142,12 @@ static const struct naming {
 
 static void a_host_is_a_name_in_the_list_or_an_address(void **state)
 {
-	struct hosts hosts = { .places = { { "B", "192.168.50.12", 9002, "B" } }, .count = 1 };
+	struct hosts hosts = { .count = 1 };
+	const struct host_place listed = { .name = "B", .address = "192.168.50.12", .port = 9002,
+					   .certificate = "B" };
 
 	(void)state;
+	hosts.places[0] = listed;
 	for (size_t i = 0; i < sizeof(namings) / sizeof(namings[0]); i++) {
 		struct host_place place = { .port = 0 };
 		struct err err;
@@ -145,6 +188,8 @@ int main(void)
 		cmocka_unit_test(a_list_that_is_not_there_is_empty),
 		cmocka_unit_test(a_row_without_a_port_has_the_default_one),
 		cmocka_unit_test(a_list_of_another_form_is_refused),
+		cmocka_unit_test(a_host_that_is_there_twice_is_refused_by_its_line),
+		cmocka_unit_test(a_host_has_the_tags_and_the_link_that_it_says),
 		cmocka_unit_test(a_host_is_a_name_in_the_list_or_an_address),
 		cmocka_unit_test(an_address_that_is_too_long_is_refused),
 	};

@@ -22,6 +22,10 @@
 	{ "compress", CLI_TEXT, false, "<none|lz4|zstd|auto>", "none: the file has the form of xl's" }
 #define ASYNC \
 	{ "async", CLI_BOOLEAN, false, "true", "print the job's uuid and do not wait" }
+#define THIS_HOST \
+	{ "host", CLI_TEXT, false, "<name>", "this host's own name: each is emptied by its agent" }
+#define TARGETS \
+	{ "targets", CLI_TEXT, false, "<name,...>", "where they may go; all of the host list" }
 #define UUID { "uuid", CLI_TEXT, true, "<uuid>", "the migration" }
 
 const struct cli_verb cli_verbs[] = {
@@ -93,6 +97,33 @@ const struct cli_verb cli_verbs[] = {
 	  cli_migration_timeline, NULL,
 	  { UUID, { "format", CLI_TEXT, false, "<text|json|svg|zipkin>",
 		    "svg: one picture; zipkin: spans, as xapi writes its own" } } },
+	{ "host-list", "list the other hosts of the pool, and what they have", cli_host_list, NULL,
+	  { PARAMS } },
+	{ "host-evacuate",
+	  "move all guests away; silent when it has gone well, goes on after a failure",
+	  cli_host_evacuate,
+	  NULL,
+	  {
+		  THIS_HOST,
+		  TARGETS,
+		  { "order", CLI_TEXT, false, "<largest|smallest|dirty-rate|priority>",
+		    "who goes first; largest unless said" },
+		  { "batch-size", CLI_NUMBER, false, "<n>",
+		    "guests that copy at once; 3 unless configured. One is suspended at a time" },
+		  { "dry-run", CLI_BOOLEAN, false, "true",
+		    "only show where each would go, and how long that would take" },
+		  { "async", CLI_BOOLEAN, false, "true", "begin, and do not wait" },
+	  } },
+	{ "host-evacuate-wait", "wait until this host is empty, or nothing more can be done",
+	  cli_host_evacuate_wait, NULL,
+	  { { "timeout", CLI_NUMBER, false, "<seconds>", "give up waiting then; it goes on" } } },
+	{ "host-evacuate-cancel", "begin no more; guests that are under way go on",
+	  cli_host_evacuate_cancel, NULL, { { .name = NULL } } },
+	{ "host-evacuate-timeline", "show which guest went when, and where",
+	  cli_host_evacuate_timeline, NULL,
+	  { { "format", CLI_TEXT, false, "<text|json|svg>", "svg: one picture" } } },
+	{ "host-get-vms-which-prevent-evacuation", "show every reason why a guest cannot go",
+	  cli_host_prevented, NULL, { THIS_HOST, TARGETS } },
 	{ "event-wait", "print what happens to this host's migrations, a line each, as it happens",
 	  cli_event_wait, NULL,
 	  { { "timeout", CLI_NUMBER, false, "<seconds>", "end then; else it goes on" } } },

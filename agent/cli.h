@@ -41,6 +41,14 @@ int cli_migration_cancel(const struct cli_args *args, struct err *err);
 int cli_migration_record(const struct cli_args *args, struct json_value **answer,
 			 const struct json_value **record, struct err *err);
 
+/* cli_evacuate.c */
+int cli_host_list(const struct cli_args *args, struct err *err);
+int cli_host_evacuate(const struct cli_args *args, struct err *err);
+int cli_host_evacuate_wait(const struct cli_args *args, struct err *err);
+int cli_host_evacuate_cancel(const struct cli_args *args, struct err *err);
+int cli_host_evacuate_timeline(const struct cli_args *args, struct err *err);
+int cli_host_prevented(const struct cli_args *args, struct err *err);
+
 /* cli_events.c */
 int cli_event_wait(const struct cli_args *args, struct err *err);
 

@@ -93,6 +93,25 @@ static const struct config_row {
 	{ "peer", "transport", KIND_PATH, TEXT(transport), .min = 1,
 	  .summary = "xl, as /usr/sbin/xl: hosts of the pool may have its migrate-receive run here, by "
 		     "xl migrate -s 'xenferry transport'; nobody may unless said" },
+	{ "evacuation", "copying-max", KIND_NUMBER, FIELD(evacuation_copying_max), .min = 1,
+	  .max = 64, .initial = "3",
+	  .summary = "guests whose memory is copied at once when this host is emptied; "
+		     "batch-size= says another number" },
+	{ "evacuation", "blackout-max", KIND_NUMBER, FIELD(evacuation_blackout_max), .min = 1,
+	  .max = 64, .initial = "1",
+	  .summary = "of these, guests that are suspended at once: more make each other's "
+		     "downtimes longer" },
+	{ "evacuation", "target-max", KIND_NUMBER, FIELD(evacuation_target_max), .min = 1,
+	  .max = 64, .initial = "3",
+	  .summary = "of these, guests on their way to one host, whose incoming-max should not "
+		     "be less" },
+	{ "evacuation", "attempts-max", KIND_NUMBER, FIELD(evacuation_attempts_max), .min = 1,
+	  .max = 10, .initial = "3",
+	  .summary = "how often one guest is tried, on another host where there is one" },
+	{ "evacuation", "backoff-ms", KIND_NUMBER, FIELD(evacuation_backoff_ms), .min = 1,
+	  .max = 3600000, .initial = "5000",
+	  .summary = "how long a guest waits after it has failed, milliseconds; doubles each "
+		     "time" },
 	{ "metrics", "listen", KIND_NAME, TEXT(metrics_listen), .min = 1, .initial = "127.0.0.1",
 	  .summary = "numeric loopback address on which metrics are served over HTTP, at /metrics" },
 	{ "metrics", "port", KIND_PORT, FIELD(metrics_port), .min = 0, .max = UINT16_MAX,

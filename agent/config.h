@@ -39,6 +39,11 @@ struct config {
 	char transport[CONFIG_PATH_MAX];     /* [peer] transport: xl; "": not allowed */
 	uint32_t outgoing_max;               /* [agent] outgoing-max: source jobs at once */
 	uint32_t history_max;                /* [agent] history-max: finished jobs kept */
+	uint32_t evacuation_copying_max;     /* [evacuation] copying-max */
+	uint32_t evacuation_blackout_max;    /* [evacuation] blackout-max */
+	uint32_t evacuation_target_max;      /* [evacuation] target-max */
+	uint32_t evacuation_attempts_max;    /* [evacuation] attempts-max: of one guest */
+	uint32_t evacuation_backoff_ms;      /* [evacuation] backoff-ms: after its first failure */
 	char metrics_listen[64];             /* [metrics] listen: loopback address */
 	uint16_t metrics_port;               /* [metrics] port: 0: not served */
 	char metrics_file[CONFIG_PATH_MAX];  /* [metrics] textfile; "": none */

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "daemon_arrivals.h"
 #include "daemon_clients.h"
+#include "daemon_evacuation.h"
 #include "daemon_events.h"
 #include "daemon_folder.h"
 #include "daemon_jobs.h"
@@ -39,6 +40,8 @@ struct daemon {
 	struct config_tls tls;
 	struct methods methods;
 	struct events events;
+	struct evacuation evacuation;
+	struct evacuation_clients evacuation_clients;
 	struct metrics metrics;
 	struct scrape *scrape;    /* NULL: not served */
 	uv_timer_t page_timer;    /* for the metrics' file */
@@ -86,6 +89,7 @@ static void on_changed(void *context, const struct json_value *record)
 
 	methods_changed(&daemon->methods, record);
 	events_note(&daemon->events, record);
+	evacuation_note(&daemon->evacuation, record);
 	metrics_note(&daemon->metrics, record);
 }
 
@@ -161,10 +165,15 @@ static void set_up(struct daemon *daemon, const struct config *config)
 		.program = &daemon->program,
 		.jobs = &daemon->jobs,
 		.events = &daemon->events,
+		.evacuation = &daemon->evacuation,
+		.evacuation_clients = &daemon->evacuation_clients,
 	};
 	events_init(&daemon->events, &daemon->loop);
 	arrivals_init(&daemon->arrivals, &daemon->jobs);
 	jobs_init(&daemon->jobs, &setup);
+	evacuation_clients_init(&daemon->evacuation_clients, &daemon->methods);
+	evacuation_init(&daemon->evacuation, &daemon->jobs, evacuation_clients_changed,
+			&daemon->evacuation_clients);
 }
 
 static void tear_down(struct daemon *daemon)
@@ -175,6 +184,8 @@ static void tear_down(struct daemon *daemon)
 	peers_close(daemon->peers);
 	methods_fini(&daemon->methods);
 	events_fini(&daemon->events);
+	evacuation_clients_fini(&daemon->evacuation_clients);
+	evacuation_fini(&daemon->evacuation);
 	arrivals_fini(&daemon->arrivals);
 	jobs_fini(&daemon->jobs);
 	uv_close((uv_handle_t *)&daemon->terminate, NULL);

@@ -104,8 +104,8 @@ static void on_ask_ended(void *context, int exit_status, int signal_number)
 
 	if (exit_status != 0 || signal_number != 0)
 		log_warning("%s: status %d, signal %d",
-			    ask->kind == WIRE_ASK ? "a host in doubt got no answer" :
-						    "a transport's xl has failed",
+			    ask->kind == WIRE_TRANSPORT ? "a transport's xl has failed" :
+							  "a host that asked got no answer",
 			    exit_status, signal_number);
 	remove_ask(context);
 }
@@ -138,14 +138,22 @@ static int start_ask(struct arrivals *arrivals, enum wire_kind kind, const char 
 	return rc;
 }
 
+static int check_asks(const struct arrivals *arrivals, enum wire_kind kind, unsigned max,
+		      struct err *err)
+{
+	if (count_asks(arrivals, kind) < max)
+		return 0;
+	return err_set(err, ERR_REFUSED, -EUSERS, "too many ask here at once, ask again");
+}
+
 static int take_ask(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
 		    const struct caller *caller, struct err *err)
 {
 	char uuid[UUID_TEXT], nonce[NONCE_TEXT];
 	const char *const words[] = { "ask", uuid, nonce, NULL };
 
-	if (count_asks(arrivals, WIRE_ASK) >= ASKS_MAX)
-		return err_set(err, ERR_REFUSED, -EUSERS, "too many ask here at once, ask again");
+	if (check_asks(arrivals, WIRE_ASK, ASKS_MAX, err) < 0)
+		return -EUSERS;
 	uuid_to_text(hello->job, uuid);
 	nonce_to_text(hello->nonce, nonce);
 	log_info("job %s: %s asks who owns the guest", uuid, caller_name(caller));
@@ -172,6 +180,19 @@ static int take_transport(struct arrivals *arrivals, const struct wire_hello *he
 	return start_ask(arrivals, WIRE_TRANSPORT, words, fd, err);
 }
 
+static int take_inquiry(struct arrivals *arrivals, const struct wire_hello *hello, int fd,
+			const struct caller *caller, struct err *err)
+{
+	char nonce[NONCE_TEXT];
+	const char *const words[] = { "inquiry", nonce, NULL };
+
+	if (check_asks(arrivals, WIRE_INQUIRY, INQUIRIES_MAX, err) < 0)
+		return -EUSERS;
+	nonce_to_text(hello->nonce, nonce);
+	log_info("%s asks what it could send here", caller_name(caller));
+	return start_ask(arrivals, WIRE_INQUIRY, words, fd, err);
+}
+
 int arrivals_take(void *context, const struct wire_hello *hello, int fd,
 		  const struct caller *caller, struct err *err)
 {
@@ -181,6 +202,7 @@ int arrivals_take(void *context, const struct wire_hello *hello, int fd,
 		[WIRE_MEMORY] = take_memory,
 		[WIRE_ASK] = take_ask,
 		[WIRE_TRANSPORT] = take_transport,
+		[WIRE_INQUIRY] = take_inquiry,
 	};
 
 	return takers[hello->kind](context, hello, fd, caller, err);

@@ -8,7 +8,8 @@
 #include "daemon_jobs.h"
 #include "daemon_peers.h"
 
-#define ASKS_MAX 16 /* sources in doubt that are answered at once */
+#define ASKS_MAX 16     /* hosts in doubt that are answered at once */
+#define INQUIRIES_MAX 8 /* hosts that are told at once what they could send */
 
 struct ask;
 

@@ -106,15 +106,13 @@ static int sync_folder(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Puts `text` at jobs/<uuid>/<name>: all of it or nothing, also after a crash of the host. */
-static int write_file(const struct folders *folders, const char *uuid, const char *name,
-		      const char *text, size_t size, struct err *err)
+/* Puts `text` at `path`, in `folder`: all of it or nothing, also after a crash of the host. */
+static int replace_file(const char *folder, const char *path, const char *text, size_t size,
+			struct err *err)
 {
-	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX], fresh[FOLDER_PATH_MAX + 8];
+	char fresh[FOLDER_PATH_MAX + 8];
 	CLEANUP_FD int fd = -1;
 
-	path_of(folders, "jobs", uuid, NULL, folder);
-	path_of(folders, "jobs", uuid, name, path);
 	snprintf(fresh, sizeof(fresh), "%s.daemon", path); /* the worker has a name of its own */
 	fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -124,6 +122,34 @@ static int write_file(const struct folders *folders, const char *uuid, const cha
 	if (rename(fresh, path) < 0 || sync_folder(folder) < 0)
 		return err_errno(err, "%s cannot be replaced", path);
 	return 0;
+}
+
+/* The same at jobs/<uuid>/<name>. */
+static int write_file(const struct folders *folders, const char *uuid, const char *name,
+		      const char *text, size_t size, struct err *err)
+{
+	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX];
+
+	path_of(folders, "jobs", uuid, NULL, folder);
+	path_of(folders, "jobs", uuid, name, path);
+	return replace_file(folder, path, text, size, err);
+}
+
+int folders_write_evacuation(const struct folders *folders, const char *text, size_t size,
+			     struct err *err)
+{
+	char path[FOLDER_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/evacuation.json", folders->state);
+	return replace_file(folders->state, path, text, size, err);
+}
+
+struct json_value *folders_evacuation(const struct folders *folders)
+{
+	char path[FOLDER_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/evacuation.json", folders->state);
+	return json_parse_file(path, EVACUATION_FILE_MAX, NULL);
 }
 
 static bool exists(const struct folders *folders, const char *which, const char *uuid,

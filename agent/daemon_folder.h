@@ -20,6 +20,7 @@
 #include "uuid.h"
 
 #define FOLDER_PATH_MAX (CONFIG_PATH_MAX + 96)
+#define EVACUATION_FILE_MAX (8 * 1024 * 1024) /* bytes */
 #define FOLDER_FILE_MAX (256 * 1024) /* of a record or a request, bytes */
 
 /* mkdir -p; folders above `path` are made 0755. Fine when it is there already. */
@@ -52,6 +53,10 @@ struct json_value *folders_orders(const struct folders *folders, const char *uui
 /* Puts the operator's word in a doubt into a running job's folder, for its worker; durably. */
 int folders_write_resolution(const struct folders *folders, const char *uuid, const char *text,
 			     size_t size, struct err *err);
+/* Replaces <state>/evacuation.json, durably, and reads it; NULL when there was none yet. */
+int folders_write_evacuation(const struct folders *folders, const char *text, size_t size,
+			     struct err *err);
+struct json_value *folders_evacuation(const struct folders *folders);
 /* What a running job's journal amounts to. */
 int folders_journal(const struct folders *folders, const char *uuid, struct journal_state *state,
 		    struct err *err);

@@ -10,7 +10,9 @@
 #include "rpc.h"
 
 #define LIST_DEADLINE_MS 10000
+#define SURVEY_DEADLINE_MS 120000
 #define LIST_BYTES_MAX (RPC_REPLY_MAX / 2) /* the reply writes it with some escapes */
+#define SURVEY_BYTES_MAX (16 * 1024 * 1024)
 #define LIST_WORDS_MAX 1024 /* what it may say on stderr, bytes */
 
 /* What comes out of one pipe, up to a size. */
@@ -30,6 +32,7 @@ struct listing {
 	void *context;
 	int running; /* the process and the open pipes */
 	int handles; /* not closed yet */
+	int deadline_ms;
 	int exit_status;
 	bool ended;
 };
@@ -91,9 +94,9 @@ static void finish(struct listing *listing)
 		return;
 	}
 	guests = json_parse(list->bytes, list->size, &err);
-	if (guests && !json_is_array(guests))
+	if (guests && !json_is_array(guests) && !json_is_object(guests))
 		(void)err_set(&err, ERR_FAILED, -EIO, "the worker's list of guests is no list");
-	give(listing, json_is_array(guests) ? guests : NULL, &err);
+	give(listing, json_is_array(guests) || json_is_object(guests) ? guests : NULL, &err);
 }
 
 static void one_less(struct listing *listing)
@@ -120,7 +123,7 @@ static void on_deadline(uv_timer_t *timer)
 	(void)uv_process_kill(&listing->process, SIGKILL); /* it only reads */
 	(void)err_set(&err, ERR_TIMED_OUT, -ETIMEDOUT,
 		      "the guests cannot be listed: the worker has not answered within %d s",
-		      LIST_DEADLINE_MS / 1000);
+		      listing->deadline_ms / 1000);
 	give(listing, NULL, &err);
 }
 
@@ -154,9 +157,9 @@ static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 
 /* ---- the start ---- */
 
-static struct listing *make_listing(uv_loop_t *loop)
+static struct listing *make_listing(uv_loop_t *loop, size_t bytes_max)
 {
-	static const size_t sizes[OUTPUTS] = { LIST_BYTES_MAX, LIST_WORDS_MAX };
+	const size_t sizes[OUTPUTS] = { bytes_max, LIST_WORDS_MAX };
 	struct listing *listing = calloc(1, sizeof(*listing));
 
 	if (!listing)
@@ -182,18 +185,15 @@ static struct listing *make_listing(uv_loop_t *loop)
 	return listing;
 }
 
-int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_listed_fn *listed,
-		void *context, struct err *err)
+static int start_listing(struct listing *listing, uv_loop_t *loop,
+			 const struct worker_program *program, const char *const words[],
+			 struct err *err)
 {
-	static const char *const words[] = { "list", NULL };
-	struct listing *listing = make_listing(loop);
 	uv_stdio_container_t stdio[OUTPUTS + 1] = { { .flags = UV_IGNORE } };
 	int rc;
 
 	if (!listing)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for the list of guests");
-	listing->listed = listed;
-	listing->context = context;
 	for (size_t i = 0; i < OUTPUTS; i++)
 		stdio[i + 1] = (uv_stdio_container_t){
 			.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
@@ -205,8 +205,36 @@ int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_li
 		close_all(listing);
 		return rc;
 	}
-	uv_timer_start(&listing->deadline, on_deadline, LIST_DEADLINE_MS, 0);
+	uv_timer_start(&listing->deadline, on_deadline, (uint64_t)listing->deadline_ms, 0);
 	for (size_t i = 0; i < OUTPUTS; i++)
 		uv_read_start((uv_stream_t *)&listing->outputs[i].pipe, on_room, on_bytes);
 	return 0;
+}
+
+int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_listed_fn *listed,
+		void *context, struct err *err)
+{
+	static const char *const words[] = { "list", NULL };
+	struct listing *listing = make_listing(loop, LIST_BYTES_MAX);
+
+	if (listing) {
+		listing->listed = listed;
+		listing->context = context;
+		listing->deadline_ms = LIST_DEADLINE_MS;
+	}
+	return start_listing(listing, loop, program, words, err);
+}
+
+int guests_survey(uv_loop_t *loop, const struct worker_program *program, const char *targets,
+		  bool measures, guests_listed_fn *surveyed, void *context, struct err *err)
+{
+	const char *const words[] = { "survey", targets, measures ? "measure" : "", NULL };
+	struct listing *listing = make_listing(loop, SURVEY_BYTES_MAX);
+
+	if (listing) {
+		listing->listed = surveyed;
+		listing->context = context;
+		listing->deadline_ms = SURVEY_DEADLINE_MS;
+	}
+	return start_listing(listing, loop, program, words, err);
 }

@@ -11,7 +11,7 @@
 #include "err.h"
 #include "json.h"
 
-/* The list, a JSON array that is freed after the call; or NULL and the reason. */
+/* What was asked for, JSON that is freed after the call; or NULL and the reason. */
 typedef void guests_listed_fn(void *context, const struct json_value *guests,
 			      const struct err *err);
 
@@ -21,5 +21,12 @@ typedef void guests_listed_fn(void *context, const struct json_value *guests,
  */
 int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_listed_fn *listed,
 		void *context, struct err *err);
+/*
+ * The same for a survey (survey.c) of the guests here and of the hosts `targets` ("": all of the
+ * host list), which is an object; with the guests' dirty rates when it `measures`. Within two
+ * minutes.
+ */
+int guests_survey(uv_loop_t *loop, const struct worker_program *program, const char *targets,
+		  bool measures, guests_listed_fn *surveyed, void *context, struct err *err);
 
 #endif

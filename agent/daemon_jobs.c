@@ -141,12 +141,13 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 			"it first",
 			request->vm, same->uuid, json_get_string(same->record, "source"),
 			json_get_string(same->record, "target"));
-	if (jobs_count(jobs, SIDE_SOURCE) >= jobs->setup.config->outgoing_max)
+	if (!request->scheduled &&
+	    jobs_count(jobs, SIDE_SOURCE) >= jobs->setup.config->outgoing_max)
 		return err_set(err, ERR_REFUSED, -EUSERS,
 			       "%u guests leave this host already, which is outgoing-max; wait "
 			       "until one has gone",
 			       jobs->setup.config->outgoing_max);
-	if (policy_max > 0 && jobs_count(jobs, SIDE_SOURCE) >= policy_max)
+	if (!request->scheduled && policy_max > 0 && jobs_count(jobs, SIDE_SOURCE) >= policy_max)
 		return err_set(err, ERR_REFUSED, -EUSERS,
 			       "%u guests leave this host already, which is as many as policy %s "
 			       "allows (maxMigrations); wait until one has gone",

@@ -34,6 +34,7 @@ struct job_request {
 	const char *numa_node;   /* the same */
 	int64_t channels;        /* -1: as configured */
 	bool verify;
+	bool scheduled;          /* by an evacuation, which has limits of its own */
 	const char *file;        /* NULL: it goes to a host, else `plan` is one of files */
 };
 

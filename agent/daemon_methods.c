@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "codec_choice.h"
+#include "daemon_evacuation.h"
 #include "daemon_files.h"
 #include "daemon_guests.h"
 #include "daemon_params.h"
@@ -148,6 +149,7 @@ static void on_gone(void *context, struct client *client)
 	struct wait *next;
 
 	events_gone(methods->events, client);
+	evacuation_clients_gone(methods->evacuation_clients, client);
 	for (struct wait *wait = methods->waits; wait; wait = next) {
 		next = wait->next;
 		if (wait->client == client)
@@ -469,6 +471,10 @@ static int agent_version(struct methods *methods, struct client *client,
 /* ---- the table ---- */
 
 /* clang-format off */
+#define EVACUATION_PARAMS \
+	{ "host", PARAM_TEXT, false }, { "targets", PARAM_TEXT, false }, \
+	{ "order", PARAM_TEXT, false }, { "batch_size", PARAM_NUMBER, false }
+
 static const struct method {
 	const char *name;
 	method_fn *call;
@@ -520,6 +526,11 @@ static const struct method {
 	{ "migration.param_set", migration_param_set,
 	  { { "uuid", PARAM_TEXT, true }, { "bandwidth_mibps", PARAM_NUMBER, true } } },
 	{ "migration.continue", migration_continue, { { "uuid", PARAM_TEXT, true } } },
+	{ "host.plan", host_plan, { EVACUATION_PARAMS } },
+	{ "host.evacuate", host_evacuate, { EVACUATION_PARAMS } },
+	{ "host.evacuation", host_evacuation,
+	  { { "since", PARAM_NUMBER, false }, { "timeout_s", PARAM_NUMBER, false } } },
+	{ .name = "host.evacuate_cancel", .call = host_evacuate_cancel },
 	{ .name = "agent.version", .call = agent_version },
 };
 /* clang-format on */

@@ -28,6 +28,8 @@ struct methods {
 	const struct worker_program *program;
 	struct jobs *jobs;
 	struct events *events;
+	struct evacuation *evacuation;
+	struct evacuation_clients *evacuation_clients;
 	struct wait *waits;   /* for a migration's end, or for the list of guests */
 	unsigned wait_count;
 	bool listing;         /* a worker lists the guests */

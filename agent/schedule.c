@@ -70,7 +70,8 @@ static uint32_t count_to(const struct schedule *schedule, uint32_t target)
 	for (size_t i = 0; i < schedule->guest_count; i++) {
 		const struct schedule_guest *guest = &schedule->guests[i];
 
-		found += guest->target == target && (copies(guest) || has_the_link(guest));
+		found += guest->target == target && guest->state > SCHEDULE_WAITING &&
+			 guest->state < SCHEDULE_MOVED;
 	}
 	return found;
 }
@@ -110,7 +111,7 @@ static uint64_t share(const struct schedule *schedule, const struct schedule_gue
 		return 0;
 	source = share_of(schedule->limits.link_bytes_per_s, count(schedule, copies), cleared);
 	target = share_of(schedule->target_bytes_per_s[guest->target],
-			  count_to(schedule, guest->target), cleared);
+			  count_to(schedule, guest->target), cleared); /* some may send no more */
 	if (source == 0 || target == 0)
 		return source + target;
 	return source < target ? source : target;

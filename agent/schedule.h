@@ -31,7 +31,7 @@ struct schedule_limits {
 	enum schedule_order order;
 	uint32_t copying_max;   /* guests that copy, those at the gate included; from 1 */
 	uint32_t blackout_max;  /* guests that are suspended, or have the link cleared; from 1 */
-	uint32_t target_max;    /* guests on their way to one target; from 1 */
+	uint32_t target_max;    /* guests on their way to one target, up to the last word; from 1 */
 	uint32_t attempts_max;  /* of one guest; from 1 */
 	uint64_t backoff_us;    /* after the first failure; doubles with each */
 	uint64_t link_bytes_per_s; /* of the source, for all together; 0: no limit */

@@ -446,6 +446,8 @@ static const struct {
 	{ "recover", 1, run_recover, "recover JOB" },
 	{ "list", 0, run_list, "list" },
 	{ "hook", 2, run_hook, "hook NAME REASON" },
+	{ "survey", 2, run_survey, "survey TARGETS MEASURE" },
+	{ "inquiry", 1, run_inquiry, "inquiry NONCE" },
 	{ "dirty-rate", 2, run_dirty_rate, "dirty-rate VM SECONDS" },
 	{ "transport", 1, run_transport, "transport NONCE" },
 	{ "probe", 1, run_probe, "probe ADDRESS" },

@@ -63,5 +63,8 @@ int run_dirty_rate(const struct config *config, char **arguments);
 int run_list(const struct config *config, char **arguments);
 /* worker_hook.c: NAME REASON, of a hook of the host; the last line on stderr says what failed. */
 int run_hook(const struct config *config, char **arguments);
+/* survey.c: TARGETS ("": all of the host list), MEASURE ("measure", or not); and NONCE. */
+int run_survey(const struct config *config, char **arguments);
+int run_inquiry(const struct config *config, char **arguments);
 
 #endif

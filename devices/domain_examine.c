@@ -21,11 +21,17 @@ uint64_t domain_pages_claimed(const struct description *guest)
 	return pages < guest->pages_max ? pages : guest->pages_max;
 }
 
+uint64_t host_bytes_needed(const struct description *guest)
+{
+	return (domain_pages_claimed(guest) + guest->paging_pool_bytes / XC_PAGE_SIZE +
+		OVERHEAD_PAGES + OVERHEAD_PAGES_A_VCPU * (uint64_t)guest->vcpus) *
+	       XC_PAGE_SIZE;
+}
+
 static void judge_memory(const struct hypervisor_facts *facts, const struct description *guest,
 			 struct reasons *reasons)
 {
-	uint64_t needed = domain_pages_claimed(guest) + guest->paging_pool_bytes / XC_PAGE_SIZE +
-			  OVERHEAD_PAGES + OVERHEAD_PAGES_A_VCPU * (uint64_t)guest->vcpus;
+	uint64_t needed = host_bytes_needed(guest) / XC_PAGE_SIZE;
 
 	if (needed <= facts->pages_free)
 		return;

@@ -127,6 +127,9 @@ struct host_ops {
 	void (*examine)(struct host *host, const struct description *guest, bool late_disks,
 			struct reasons *reasons);
 
+	/* What Xen has free for guests that come, less what others have claimed. */
+	int (*free_memory)(struct host *host, uint64_t *bytes, struct err *err);
+
 	/*
 	 * Counts the different pages that the running `guest` dirties in `duration_us`, and says
 	 * in `*took_us` how long it was. Changes nothing, also when it fails or a cancel request
@@ -281,6 +284,9 @@ struct host_ops {
 struct host {
 	const struct host_ops *ops;
 };
+
+/* What `guest` takes of a host's free memory, Xen's own needs included: examine() judges by it. */
+uint64_t host_bytes_needed(const struct description *guest);
 
 /*
  * The real host: Xen, xenstore, Linux. `stream_program` is the path of xenferry-stream. Fails when

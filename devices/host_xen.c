@@ -76,6 +76,16 @@ static void host_examine(struct host *host, const struct description *guest, boo
 	devices_examine(xen(host)->store, guest, late_disks, reasons);
 }
 
+static int host_free_memory(struct host *host, uint64_t *bytes, struct err *err)
+{
+	struct hypervisor_facts facts;
+	int rc = xen(host)->hypervisor->ops->facts(xen(host)->hypervisor, &facts, err);
+
+	if (rc == 0)
+		*bytes = facts.pages_free * XC_PAGE_SIZE;
+	return rc;
+}
+
 static int host_measure_dirt(struct host *host, const struct description *guest,
 			     uint64_t duration_us, uint64_t *pages, uint64_t *took_us,
 			     struct err *err)
@@ -323,6 +333,7 @@ static const struct host_ops xen_ops = {
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,
+	.free_memory = host_free_memory,
 	.measure_dirt = host_measure_dirt,
 	.create = host_create,
 	.plug = host_plug,

@@ -49,6 +49,8 @@ static const char *const type_names[WIRE_TYPES] = {
 	[WIRE_ABORT] = "ABORT",
 	[WIRE_ABORTED] = "ABORTED",
 	[WIRE_OUTCOME] = "OUTCOME",
+	[WIRE_QUESTION] = "QUESTION",
+	[WIRE_REPLY] = "REPLY",
 };
 
 /* A stranger's first bytes, fit for a message: "SSH-2.0-" says more than "bad magic". */
@@ -62,7 +64,7 @@ static void quote(const uint8_t *bytes, char text[MAGIC_SHOWN + 1])
 void wire_encode_hello(const struct wire_hello *hello, uint8_t bytes[WIRE_HELLO_BYTES])
 {
 	assert(hello->version_oldest > 0 && hello->version_oldest <= hello->version_newest);
-	assert(hello->kind >= WIRE_CONTROL && hello->kind <= WIRE_TRANSPORT);
+	assert(hello->kind >= WIRE_CONTROL && hello->kind <= WIRE_INQUIRY);
 	memset(bytes, 0, WIRE_HELLO_BYTES);
 	memcpy(bytes, hello_magic, sizeof(hello_magic));
 	put_be16(bytes + HELLO_VERSION_OLDEST, hello->version_oldest);
@@ -82,7 +84,7 @@ static int check_hello(const struct wire_hello *hello, uint16_t kind, uint16_t r
 			       "this one %u to %u: upgrade xenferry on the older of the two",
 			       hello->version_oldest, hello->version_newest, WIRE_VERSION_OLDEST,
 			       WIRE_VERSION);
-	if (kind < WIRE_CONTROL || kind > WIRE_TRANSPORT)
+	if (kind < WIRE_CONTROL || kind > WIRE_INQUIRY)
 		return err_set(err, ERR_INCOMPATIBLE, -EPROTONOSUPPORT,
 			       "a connection of kind %u is not known here: upgrade xenferry", kind);
 	if (required)
@@ -99,7 +101,7 @@ int wire_decode_hello(const uint8_t bytes[WIRE_HELLO_BYTES], struct wire_hello *
 	struct wire_hello got = {
 		.version_oldest = get_be16(bytes + HELLO_VERSION_OLDEST),
 		.version_newest = get_be16(bytes + HELLO_VERSION_NEWEST),
-		.kind = kind <= WIRE_TRANSPORT ? (enum wire_kind)kind : 0,
+		.kind = kind <= WIRE_INQUIRY ? (enum wire_kind)kind : 0,
 	};
 	char start[MAGIC_SHOWN + 1];
 

@@ -26,10 +26,11 @@
 
 /* What a connection is for. */
 enum wire_kind {
-	WIRE_CONTROL = 1, /* the synchronisation points of a job; starts it at the target */
-	WIRE_MEMORY = 2,  /* the memory stream of a job that runs */
-	WIRE_ASK = 3,     /* who owns the guest? from a source in doubt */
+	WIRE_CONTROL = 1,   /* the synchronisation points of a job; starts it at the target */
+	WIRE_MEMORY = 2,    /* the memory stream of a job that runs */
+	WIRE_ASK = 3,       /* who owns the guest? from a source in doubt */
 	WIRE_TRANSPORT = 4, /* a byte pipe to `xl migrate-receive`; of no job */
+	WIRE_INQUIRY = 5,   /* what has the host, and which guests could it take? of no job */
 };
 
 struct wire_hello {
@@ -61,6 +62,8 @@ enum wire_type {
 	WIRE_ABORT,       /* this side gives up and undoes; fields: as REFUSED */
 	WIRE_ABORTED,     /* this side has undone everything */
 	WIRE_OUTCOME,     /* answer on an ASK connection */
+	WIRE_QUESTION,    /* on an INQUIRY connection: of the host, or of a guest */
+	WIRE_REPLY,       /* its answer */
 	WIRE_TYPES
 };
 

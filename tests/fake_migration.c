@@ -102,6 +102,12 @@ static void host_examine(struct host *host, const struct description *guest, boo
 	reasons->count = 2;
 }
 
+static int host_free_memory(struct host *host, uint64_t *bytes, struct err *err)
+{
+	*bytes = FAKE_FREE_BYTES;
+	return enter(CONTAINER(host, host), err, "free_memory");
+}
+
 static int host_create(struct host *host, struct description *guest, struct err *err)
 {
 	guest->domid = 9;
@@ -244,6 +250,7 @@ static const struct host_ops host_ops = {
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,
+	.free_memory = host_free_memory,
 	.create = host_create,
 	.plug = host_plug,
 	.hold_disks = host_hold_disks,

@@ -12,6 +12,7 @@
 
 #define FAKE_LOG_MAX 128
 #define FAKE_OUTCOMES 8
+#define FAKE_FREE_BYTES (UINT64_C(3) << 30)
 #define FAKE_GUEST_UUID "6f1d2c3b-0000-4000-8000-000000000001"
 
 struct fake_migration {

@@ -155,11 +155,12 @@ static int send_long_line(const char *path)
 int main(int argc, char **argv)
 {
 	static const char *const kinds[] = {
-		[WIRE_CONTROL] = "control", [WIRE_MEMORY] = "memory", [WIRE_ASK] = "ask"
+		[WIRE_CONTROL] = "control", [WIRE_MEMORY] = "memory", [WIRE_ASK] = "ask",
+		[WIRE_INQUIRY] = "inquiry",
 	};
 	const char *mode = argc > 2 ? argv[1] : "";
 
-	for (enum wire_kind kind = WIRE_CONTROL; argc == 5 && kind <= WIRE_ASK; kind++)
+	for (enum wire_kind kind = WIRE_CONTROL; argc == 5 && kind <= WIRE_INQUIRY; kind++)
 		if (strcmp(mode, kinds[kind]) == 0)
 			return say_hello(kind, argv[2], argv[3], argv[4]);
 	if (strcmp(mode, "bytes") == 0)

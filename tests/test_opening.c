@@ -137,7 +137,7 @@ static struct answer welcome_answer(uint64_t version)
 static void a_welcomed_connection_is_tuned_and_has_the_mode_of_its_kind(void **state)
 {
 	static const enum wire_kind kinds[] = { WIRE_CONTROL, WIRE_MEMORY, WIRE_ASK,
-						WIRE_TRANSPORT };
+						WIRE_TRANSPORT, WIRE_INQUIRY };
 	struct answer answer = welcome_answer(1);
 
 	(void)state;

@@ -90,7 +90,10 @@ static void three_copy_and_two_at_most_to_one_target(void **state)
 	expect(&scene, 0, ACTION_START, 4);
 	expect(&scene, 0, ACTION_START, 2);
 	expect(&scene, 0, ACTION_NONE, 0);
+	schedule_running(&scene.schedule, 5, SECOND);
+	expect(&scene, SECOND, ACTION_START, 0); /* the next to target 1 waits for the last word */
 	schedule_moved(&scene.schedule, 5, SECOND);
+	schedule_moved(&scene.schedule, 0, SECOND);
 	expect(&scene, SECOND, ACTION_START, 3);
 	expect(&scene, SECOND, ACTION_NONE, 0);
 }

@@ -115,7 +115,7 @@ static void no_damaged_hello_passes_for_the_whole_one(void **state)
 			if (wire_decode_hello(bytes, &got, NULL) < 0)
 				continue;
 			assert_false(same_hello(&got, &hello_of_job));
-			assert_in_range(got.kind, WIRE_CONTROL, WIRE_TRANSPORT);
+			assert_in_range(got.kind, WIRE_CONTROL, WIRE_INQUIRY);
 			assert_in_range(wire_version_for(&got), WIRE_VERSION_OLDEST, WIRE_VERSION);
 		}
 	}

@@ -135,6 +135,12 @@ static void host_examine(struct host *base, const struct description *guest, boo
 		err_set(reasons_next(reasons), ERR_NO_MEMORY, -ENOMEM, "too little memory");
 }
 
+static int host_free_memory(struct host *base, uint64_t *bytes, struct err *err)
+{
+	*bytes = 1024 * UINT64_C(4096);
+	return sim_call(base, NULL, "free_memory", LOOK_FAULTS, MS, 0, NULL, err);
+}
+
 /* ---- the target prepares ---- */
 
 EFFECT(make_domain)
@@ -505,6 +511,7 @@ const struct host_ops sim_host_ops = {
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,
+	.free_memory = host_free_memory,
 	.create = host_create,
 	.plug = host_plug,
 	.hold_disks = host_hold_disks,

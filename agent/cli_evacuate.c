@@ -237,7 +237,7 @@ static void show_progress(const struct json_value *evacuation, bool terminal)
 	for (size_t i = 0; i < json_size(guests); i++) {
 		const char *state = json_get_string(json_at(guests, i), "state");
 
-		copying += state && (strcmp(state, "copying") == 0 || strcmp(state, "ready") == 0 ||
+		copying += state && (strcmp(state, "copying") == 0 ||
 				     strcmp(state, "cleared") == 0);
 		suspended += state && strcmp(state, "blackout") == 0;
 	}

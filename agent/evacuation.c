@@ -164,7 +164,6 @@ static void start(struct evacuation *evacuation, const struct schedule_step *ste
 			: -ENOMEM;
 
 	request.steering = &steering;
-	mover->iterations = 0;
 	snprintf(mover->last_target, sizeof(mover->last_target), "%s", request.place.name);
 	if (rc == 0)
 		rc = jobs_migrate(evacuation->jobs, &request, mover->job, &err);
@@ -386,12 +385,8 @@ static void note_end(struct evacuation *evacuation, size_t guest, enum status st
 static void note_progress(struct evacuation *evacuation, size_t guest, enum status status,
 			  const struct json_value *record)
 {
-	struct mover *mover = &evacuation->movers[guest];
-	int64_t iterations = json_get_integer(json_get(record, "memory"), "iterations", 0);
 	const char *point = json_get_string(record, "sync_point");
 
-	for (; mover->iterations < iterations; mover->iterations++)
-		schedule_passed(&evacuation->schedule, guest);
 	if (point && (strcmp(point, "SP4") == 0 || strcmp(point, "SP5") == 0))
 		schedule_running(&evacuation->schedule, guest, now_us(evacuation));
 	else if (status == STATUS_BLACKOUT)

@@ -48,7 +48,6 @@ enum evacuation_status {
 struct mover {
 	char job[UUID_TEXT]; /* of the last attempt; "": none */
 	char last_target[HOST_NAME_SIZE];
-	int64_t iterations;  /* that were seen */
 	double downtime_ms;
 	char *error;         /* of the last attempt; NULL: none; owned */
 	enum err_code error_code;

@@ -219,7 +219,7 @@ static void draw_key(double y, FILE *out)
 		double x;
 	} key[] = {
 		{ "copy", "copies", 84 },
-		{ "prepare", "waits for its turn, still copying", 160 },
+		{ "prepare", "waits for its turn, catches up", 160 },
 		{ "blackout", "suspended", 390 },
 		{ "run", "runs at the target", 490 },
 		{ "nobody", "failed: runs at the source", 640 },

@@ -94,6 +94,7 @@ struct migration {
 	uint32_t throttle_percent;  /* of its time that the guest loses just now */
 	bool cannot_throttle;
 	bool may_switch;            /* the guest may be suspended when it fits */
+	uint32_t caught_up_at;      /* the pass from which on, after a pause */
 
 	size_t row;                 /* the row that was started last */
 	uint64_t deadline_us;       /* of the step that runs */

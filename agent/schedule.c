@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-#define CLEARED_PASSES 2     /* one that had begun before the link was cleared, and one after */
-#define CLEARED_PERCENT 95   /* of a link, for whom it was cleared */
+#define CLEARED_PERCENT 95    /* of a link, for whom it was cleared */
 #define SHARE_STEP_PERCENT 10 /* a smaller change is not worth a word */
 #define SHARE_LEAST (1u << 20) /* bytes/s: nothing is stopped altogether */
 #define BACKOFF_DOUBLINGS_MAX 6
@@ -49,6 +48,11 @@ static bool copies(const struct schedule_guest *guest)
 	return guest->state == SCHEDULE_COPYING || guest->state == SCHEDULE_READY;
 }
 
+static bool sends(const struct schedule_guest *guest)
+{
+	return guest->state == SCHEDULE_COPYING;
+}
+
 static bool has_the_link(const struct schedule_guest *guest)
 {
 	return guest->state == SCHEDULE_CLEARED || guest->state == SCHEDULE_BLACKOUT;
@@ -60,6 +64,15 @@ static uint32_t count(const struct schedule *schedule, bool (*is)(const struct s
 
 	for (size_t i = 0; i < schedule->guest_count; i++)
 		found += is(&schedule->guests[i]);
+	return found;
+}
+
+static uint32_t count_senders_to(const struct schedule *schedule, uint32_t target)
+{
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < schedule->guest_count; i++)
+		found += schedule->guests[i].target == target && sends(&schedule->guests[i]);
 	return found;
 }
 
@@ -109,9 +122,9 @@ static uint64_t share(const struct schedule *schedule, const struct schedule_gue
 
 	if (has_the_link(guest))
 		return 0;
-	source = share_of(schedule->limits.link_bytes_per_s, count(schedule, copies), cleared);
+	source = share_of(schedule->limits.link_bytes_per_s, count(schedule, sends), cleared);
 	target = share_of(schedule->target_bytes_per_s[guest->target],
-			  count_to(schedule, guest->target), cleared); /* some may send no more */
+			  count_senders_to(schedule, guest->target), cleared);
 	if (source == 0 || target == 0)
 		return source + target;
 	return source < target ? source : target;
@@ -132,7 +145,7 @@ static bool next_share(struct schedule *schedule, struct schedule_step *step)
 		struct schedule_guest *guest = &schedule->guests[i];
 		uint64_t now;
 
-		if (!copies(guest) && guest->state != SCHEDULE_CLEARED)
+		if (!sends(guest) && guest->state != SCHEDULE_CLEARED)
 			continue;
 		now = share(schedule, guest);
 		if (!is_worth_a_word(guest->share_bytes_per_s, now))
@@ -145,13 +158,6 @@ static bool next_share(struct schedule *schedule, struct schedule_step *step)
 }
 
 /* ---- the gate ---- */
-
-static bool is_due(const struct schedule *schedule, const struct schedule_guest *guest)
-{
-	if (guest->state != SCHEDULE_CLEARED)
-		return false;
-	return guest->passes >= CLEARED_PASSES || !link_is_limited(schedule);
-}
 
 /* Lets the one that waits longest have the link. */
 static void open_gate(struct schedule *schedule)
@@ -170,19 +176,18 @@ static void open_gate(struct schedule *schedule)
 	if (!first)
 		return;
 	first->state = SCHEDULE_CLEARED;
-	first->passes = 0;
+	first->told = false;
 }
 
-static bool next_go(struct schedule *schedule, uint64_t now_us, struct schedule_step *step)
+/* After the others were slowed down. */
+static bool next_go(struct schedule *schedule, struct schedule_step *step)
 {
-	open_gate(schedule);
 	for (size_t i = 0; i < schedule->guest_count; i++) {
 		struct schedule_guest *guest = &schedule->guests[i];
 
-		if (!is_due(schedule, guest))
+		if (guest->state != SCHEDULE_CLEARED || guest->told)
 			continue;
-		guest->state = SCHEDULE_BLACKOUT;
-		guest->blackout_us = now_us; /* until it is told when */
+		guest->told = true;
 		*step = (struct schedule_step){ ACTION_GO, i, 0 };
 		return true;
 	}
@@ -250,7 +255,8 @@ void schedule_next(struct schedule *schedule, uint64_t now_us, struct schedule_s
 {
 	*step = (struct schedule_step){ .action = ACTION_NONE };
 	fail_homeless(schedule, now_us);
-	if (next_go(schedule, now_us, step) || next_share(schedule, step))
+	open_gate(schedule);
+	if (next_share(schedule, step) || next_go(schedule, step))
 		return;
 	(void)next_start(schedule, now_us, step);
 }
@@ -279,12 +285,6 @@ void schedule_ready(struct schedule *schedule, size_t guest, uint64_t now_us)
 		return;
 	about->state = SCHEDULE_READY;
 	about->ready_us = now_us;
-}
-
-void schedule_passed(struct schedule *schedule, size_t guest)
-{
-	if (schedule->guests[guest].state == SCHEDULE_CLEARED)
-		schedule->guests[guest].passes++;
 }
 
 void schedule_blackout(struct schedule *schedule, size_t guest, uint64_t now_us)

@@ -5,10 +5,10 @@
  * to be done, one thing at a time.
  *
  * Two limits, not one: how many guests copy, and how many are in their blackout. A guest that has
- * copied all waits at the gate, still copying what it writes. When its turn comes the link is
- * cleared for it: the others are slowed down to next to nothing, it copies two passes at full
- * speed, so that little is left, and only then it is suspended, with the link to itself. Its
- * neighbours lose nothing by that: what they do not send now they send faster afterwards.
+ * copied all waits at the gate. When its turn comes the link is cleared for it: the others are
+ * slowed down to next to nothing, it copies at full speed what was written meanwhile, so that
+ * little is left, and is suspended with the link to itself. Its neighbours lose nothing by that:
+ * what they do not send now they send faster afterwards.
  */
 #ifndef XENFERRY_SCHEDULE_H
 #define XENFERRY_SCHEDULE_H
@@ -30,7 +30,7 @@ const char *schedule_order_text(enum schedule_order order);
 struct schedule_limits {
 	enum schedule_order order;
 	uint32_t copying_max;   /* guests that copy, those at the gate included; from 1 */
-	uint32_t blackout_max;  /* guests that are suspended, or have the link cleared; from 1 */
+	uint32_t blackout_max;  /* guests that are suspended, or about to be; from 1 */
 	uint32_t target_max;    /* guests on their way to one target, up to the last word; from 1 */
 	uint32_t attempts_max;  /* of one guest; from 1 */
 	uint64_t backoff_us;    /* after the first failure; doubles with each */
@@ -41,8 +41,8 @@ struct schedule_limits {
 #define SCHEDULE_STATES(X) \
 	X(WAITING, "waiting")   /* for its start */ \
 	X(COPYING, "copying")   \
-	X(READY, "ready")       /* all is copied: it waits at the gate, and copies what it writes */ \
-	X(CLEARED, "cleared")   /* the link is its own: two passes, then it may be suspended */ \
+	X(READY, "ready")       /* all is copied: it waits at the gate */ \
+	X(CLEARED, "cleared")   /* the link is its own: it copies what was written meanwhile */ \
 	X(BLACKOUT, "blackout") \
 	X(SETTLING, "settling") /* it runs at the target; the source is torn down */ \
 	X(MOVED, "moved") \
@@ -66,7 +66,7 @@ struct schedule_guest {
 
 	enum schedule_state state;
 	uint32_t attempts;         /* begun so far */
-	uint32_t passes;           /* since the link was cleared */
+	bool told;                 /* CLEARED: that it may be suspended */
 	uint64_t not_before_us;    /* WAITING: backs off until then */
 	uint64_t share_bytes_per_s; /* as it was told last; 0: no limit */
 	uint64_t started_us;       /* the last attempt */
@@ -86,7 +86,7 @@ enum schedule_action {
 	ACTION_NONE,  /* there is nothing to be done before schedule_wake_us() */
 	ACTION_START, /* begin to move `guest`, at `bytes_per_s` (0: no limit) */
 	ACTION_SHARE, /* it may now send `bytes_per_s` (0: no limit) */
-	ACTION_GO,    /* it may be suspended */
+	ACTION_GO,    /* it may catch up, and be suspended */
 };
 
 struct schedule_step {
@@ -106,7 +106,6 @@ uint64_t schedule_wake_us(const struct schedule *schedule, uint64_t now_us);
 /* ---- what happens to a guest ---- */
 
 void schedule_ready(struct schedule *schedule, size_t guest, uint64_t now_us); /* at the gate */
-void schedule_passed(struct schedule *schedule, size_t guest);  /* has copied another pass */
 void schedule_blackout(struct schedule *schedule, size_t guest, uint64_t now_us);
 void schedule_running(struct schedule *schedule, size_t guest, uint64_t now_us); /* at the target */
 void schedule_moved(struct schedule *schedule, size_t guest, uint64_t now_us);

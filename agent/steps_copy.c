@@ -14,6 +14,8 @@
 #include "memory.h"
 #include "migration.h"
 
+/* One sends what was written while it was paused, the next what was written during that. */
+#define CATCH_UP_PASSES 2
 #define LOOK_EVERY_MS 100 /* at the operator's orders, when the child has nothing to say */
 
 /* ---- what people see ---- */
@@ -171,10 +173,13 @@ static int decide(struct migration *m, const struct stream_event *event, struct 
 		rc = await_permission(m, err);
 		if (rc < 0)
 			return rc;
-		/* the guest ran on meanwhile: one more pass, and none of this was a stall */
-		policy_forgive(&m->policy, event->iteration);
-		decision = STREAM_CONTINUE;
+		/* the guest ran on meanwhile, and none of this was a stall */
+		m->caught_up_at = event->iteration + CATCH_UP_PASSES;
+		policy_forgive(&m->policy, m->caught_up_at - 1);
 	}
+	if (decision == STREAM_STOP && event->iteration < m->caught_up_at &&
+	    !m->policy.stop_at_once)
+		decision = STREAM_CONTINUE;
 	return m->host->ops->stream_reply(m->host, decision, err);
 }
 

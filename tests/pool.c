@@ -18,7 +18,7 @@
 #define FAILS_AFTER 0.5 /* of its first pass */
 #define ALL_AT_ONCE 64
 
-enum leg { LEG_PREPARE, LEG_COPY, LEG_BLACKOUT, LEG_FIXED, LEG_SETTLE };
+enum leg { LEG_PREPARE, LEG_COPY, LEG_GATE, LEG_CATCH_UP, LEG_BLACKOUT, LEG_FIXED, LEG_SETTLE };
 
 /* One guest on its way. */
 struct mover {
@@ -29,7 +29,6 @@ struct mover {
 	double rate;  /* bytes/s, now */
 	double begun_s, suspended_s; /* the pass; the guest */
 	unsigned passes;
-	bool ready;
 };
 
 struct run {
@@ -47,7 +46,7 @@ static uint64_t now_us(const struct run *run)
 
 static bool sends(const struct mover *mover)
 {
-	return mover->leg == LEG_COPY || mover->leg == LEG_BLACKOUT;
+	return mover->leg == LEG_COPY || mover->leg == LEG_CATCH_UP || mover->leg == LEG_BLACKOUT;
 }
 
 /* Each has an equal share; what one may not use, the others do. */
@@ -67,7 +66,7 @@ static void share_link(struct run *run)
 			struct mover *mover = &run->movers[i];
 			uint64_t limit = run->schedule.guests[mover->guest].share_bytes_per_s;
 
-			if (mover->rate >= 0 || mover->leg == LEG_BLACKOUT || limit == 0 ||
+			if (mover->rate >= 0 || mover->leg != LEG_COPY || limit == 0 ||
 			    (double)limit > left / (double)open)
 				continue;
 			mover->rate = (double)limit;
@@ -99,9 +98,26 @@ static void begin_pass(struct run *run, struct mover *mover, double bytes)
 	mover->begun_s = run->now_s;
 }
 
+/* All that was written since the last pass began is to be sent. */
+static void begin_catching_up(struct run *run, struct mover *mover)
+{
+	double dirty = mover->left + dirtied(run, mover);
+
+	mover->leg = LEG_CATCH_UP;
+	begin_pass(run, mover, least(dirty, mover->about->working_bytes));
+}
+
 static void remove_mover(struct run *run, struct mover *mover)
 {
 	*mover = run->movers[--run->count];
+}
+
+static void suspend(struct run *run, struct mover *mover, double bytes)
+{
+	schedule_blackout(&run->schedule, mover->guest, now_us(run));
+	mover->leg = LEG_BLACKOUT;
+	mover->left = bytes;
+	mover->suspended_s = run->now_s;
 }
 
 static void end_pass(struct run *run, struct mover *mover)
@@ -109,13 +125,27 @@ static void end_pass(struct run *run, struct mover *mover)
 	double dirty = dirtied(run, mover);
 
 	mover->passes++;
-	schedule_passed(&run->schedule, mover->guest);
-	if (!mover->ready && (dirty / POOL_LINK_BYTES_PER_S < READY_S ||
-			      mover->passes >= PASSES_MAX)) {
-		mover->ready = true;
-		schedule_ready(&run->schedule, mover->guest, now_us(run));
+	if (dirty / POOL_LINK_BYTES_PER_S >= READY_S && mover->passes < PASSES_MAX) {
+		begin_pass(run, mover, dirty);
+		return;
 	}
-	begin_pass(run, mover, dirty);
+	mover->leg = LEG_GATE;
+	mover->left = dirty;
+	mover->passes = 0;
+	schedule_ready(&run->schedule, mover->guest, now_us(run));
+}
+
+/* As steps_copy.c: two passes, and until what is left fits. */
+static void end_catching_up(struct run *run, struct mover *mover)
+{
+	double dirty = dirtied(run, mover);
+
+	mover->passes++;
+	if (mover->passes < 2 ||
+	    (dirty / POOL_LINK_BYTES_PER_S >= READY_S && mover->passes < PASSES_MAX))
+		begin_pass(run, mover, dirty);
+	else
+		suspend(run, mover, dirty);
 }
 
 static void note_downtime(const struct run *run, struct mover *mover)
@@ -137,6 +167,11 @@ static void end_leg(struct run *run, struct mover *mover)
 		break;
 	case LEG_COPY:
 		end_pass(run, mover);
+		break;
+	case LEG_GATE:
+		break;
+	case LEG_CATCH_UP:
+		end_catching_up(run, mover);
 		break;
 	case LEG_BLACKOUT:
 		mover->leg = LEG_FIXED;
@@ -191,9 +226,7 @@ static void act(struct run *run, struct pool_guest *const *guests,
 							    .left = PREPARE_S };
 	} else if (step->action == ACTION_GO) {
 		mover = find(run, step->guest);
-		mover->left += dirtied(run, mover);
-		mover->leg = LEG_BLACKOUT;
-		mover->suspended_s = run->now_s;
+		begin_catching_up(run, mover);
 	}
 }
 
@@ -208,6 +241,8 @@ static void advance(struct run *run)
 		const struct mover *mover = &run->movers[i];
 		double left = mover->left;
 
+		if (mover->leg == LEG_GATE)
+			continue;
 		if (mover->about->fails && mover->leg == LEG_COPY && mover->passes == 0)
 			left -= (double)mover->about->memory_bytes * FAILS_AFTER - 1;
 		step_s = least(step_s, sends(mover) ? left / mover->rate : left);
@@ -217,6 +252,8 @@ static void advance(struct run *run)
 	for (size_t i = run->count; i-- > 0;) {
 		struct mover *mover = &run->movers[i];
 
+		if (mover->leg == LEG_GATE)
+			continue;
 		mover->left -= sends(mover) ? mover->rate * step_s : step_s;
 		if (breaks(mover))
 			fail(run, mover);

@@ -190,6 +190,17 @@ static double until(const double times[4], size_t from, double total_ms)
 	return total_ms;
 }
 
+/* Beside the last attempt, on the side that has more room. */
+static void draw_reason(const struct row *row, const struct svg_scale *scale, double y, FILE *out)
+{
+	double x = row->start_ms >= 0 ? svg_x(scale, row->start_ms) : SVG_LEFT;
+	bool left = x > (SVG_LEFT + SVG_RIGHT) / 2;
+
+	if (row->why)
+		svg_text(out, left ? x - 6 : x + 6, y + 10, left ? "strong right" : "strong",
+			 "%.90s", row->why);
+}
+
 static void draw_row(const struct chart *chart, const struct row *row,
 		     const struct svg_scale *scale, double y, FILE *out)
 {
@@ -207,9 +218,7 @@ static void draw_row(const struct chart *chart, const struct row *row,
 		draw_span(scale, row->blackout_ms, until(times, 2, at), y, "blackout", row, out);
 		draw_span(scale, row->running_ms, until(times, 3, at), y, "run", row, out);
 	}
-	if (row->why)
-		svg_text(out, row->start_ms >= 0 ? svg_x(scale, row->start_ms) + 4 : SVG_LEFT + 4,
-			 y + 10, "strong", "%.90s", row->why);
+	draw_reason(row, scale, y, out);
 }
 
 static void draw_key(double y, FILE *out)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MIB (1024 * 1024)
+#define TIME_MAX_MS 1e12 /* from the beginning: thirty years */
 
 static const char *const statuses[] = {
 #define X(status, word) [EVACUATION_##status] = word,
@@ -194,7 +194,7 @@ static uint64_t time_of(const struct evacuation *evacuation, const struct json_v
 {
 	double ms = json_get_double(saved, key, -1);
 
-	return ms < 0 ? 0 : evacuation->started_us + (uint64_t)(ms * 1000);
+	return !(ms >= 0 && ms < TIME_MAX_MS) ? 0 : evacuation->started_us + (uint64_t)(ms * 1000);
 }
 
 static void read_guest(struct evacuation *evacuation, const struct json_value *saved)
@@ -210,6 +210,7 @@ static void read_guest(struct evacuation *evacuation, const struct json_value *s
 	uint32_t index = uuid && name ? evacuation_plan_add_guest(&evacuation->plan, uuid, name)
 				      : PLACEMENT_NONE;
 	struct schedule_guest *guest;
+	uint8_t bytes[UUID_BYTES];
 	struct mover *mover;
 
 	if (index == PLACEMENT_NONE)
@@ -231,13 +232,15 @@ static void read_guest(struct evacuation *evacuation, const struct json_value *s
 	evacuation->plan.guests[index].memory_bytes = guest->memory_bytes;
 	evacuation->plan.guests[index].target = guest->target;
 	evacuation->plan.guests[index].gone = json_get_boolean(saved, "gone", false);
-	snprintf(mover->job, sizeof(mover->job), "%s", job ? job : "");
+	if (job && uuid_from_text(job, bytes))
+		snprintf(mover->job, sizeof(mover->job), "%s", job);
 	snprintf(mover->last_target, sizeof(mover->last_target), "%s", last ? last : "");
 	mover->downtime_ms = json_get_double(saved, "downtime_ms", 0);
 	mover->error = message ? strdup(message) : NULL;
 	mover->error_code = code ? err_from_text(code) : ERR_NONE;
-	/* without a host of its own it cannot be under way */
-	if (guest->target == SCHEDULE_NOWHERE && guest->state < SCHEDULE_MOVED)
+	/* without a host and a job of its own it cannot be under way */
+	if ((guest->target == SCHEDULE_NOWHERE || !mover->job[0]) &&
+	    guest->state < SCHEDULE_MOVED)
 		guest->state = SCHEDULE_WAITING;
 }
 

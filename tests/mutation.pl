@@ -62,7 +62,7 @@ sub table_undos {
 
 # Each undo's own work.
 sub undo_bodies {
-	for my $name ('steps_source.c', 'steps_target.c', 'steps_copy.c', 'steps_file.c') {
+	for my $name (qw(steps_hooks.c steps_source.c steps_target.c steps_copy.c steps_file.c)) {
 		my $text = contents("$agent/$name");
 
 		for my $function (sort keys %undos) {

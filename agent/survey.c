@@ -193,6 +193,7 @@ static uint64_t measure(struct survey *survey, const struct description *guest)
 static void look_at(struct survey *survey, const struct guest_summary *about)
 {
 	struct json_writer *writer = survey->writer;
+	struct reasons reasons = { .count = 0 };
 	struct description guest;
 	struct err err;
 
@@ -201,7 +202,9 @@ static void look_at(struct survey *survey, const struct guest_summary *about)
 	json_put_string(writer, "uuid", about->uuid);
 	json_put_string(writer, "name-label", about->name);
 	json_put_integer(writer, "memory_bytes", (int64_t)about->memory_bytes);
-	if (survey->host->ops->describe(survey->host, about->uuid, &guest, &err) < 0) {
+	(void)survey->host->ops->describe(survey->host, about->uuid, &guest, &reasons);
+	if (reasons.count > 0) {
+		reasons_join(&reasons, &err);
 		write_error(writer, &err);
 	} else {
 		json_put_integer(writer, "needs_bytes", (int64_t)host_bytes_needed(&guest));

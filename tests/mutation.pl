@@ -86,6 +86,8 @@ sub journal_writes {
 			my $offset = $-[0];
 			my $call = substr($text, $offset);
 
+			# BEGIN names the plan for people: recovery reads it in plan.json.
+			next if $name eq 'worker.c' && $call =~ /^m->journal/;
 			$call =~ /^[\w>-]+$arguments/ or next;
 			my $size = $+[0];
 			my $what = substr($text, $offset, $size) =~ s/\s+/ /gr;

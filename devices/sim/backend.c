@@ -85,16 +85,22 @@ bool backend_is_online(struct backend *backend)
 	return store_read_integer(backend->all->store, 0, "%s/online", backend->path) == 1;
 }
 
-/* Nobody's directory is brought back to life: xenbus_switch_state() reads first, too. */
+static int switch_present(struct store *store, void *data, struct err *err)
+{
+	struct backend *backend = data;
+	CLEANUP_FREE char *present = store_read(store, "%s/state", backend->path);
+
+	(void)err;
+	return present ? backend_write_number(backend, "state", (uint64_t)backend->state) : 0;
+}
+
+/* Nobody's directory is brought back to life: xenbus_switch_state() is a transaction, too. */
 int backend_switch(struct backend *backend, int state)
 {
-	CLEANUP_FREE char *present = NULL;
-
 	if (state == backend->state)
 		return 0;
 	backend->state = state;
-	present = store_read(backend->all->store, "%s/state", backend->path);
-	return present ? backend_write_number(backend, "state", (uint64_t)state) : 0;
+	return store_transaction(backend->all->store, switch_present, backend, NULL);
 }
 
 void backend_sys_write(struct backend *backend, const char *key, const char *text)

@@ -104,6 +104,15 @@ static int conclude(struct evacuation_query *query, const struct json_value *sur
 	return rc;
 }
 
+/* It does not come to an answer, or an evacuation: `err` says why, where there is still a client. */
+static void give_up(const struct evacuation_query *query, const struct err *err)
+{
+	if (query->begins)
+		evacuation_run_post_hook(query->clients->methods->evacuation);
+	if (query->client)
+		client_error(query->client, &query->id, rpc_number_of(err), err);
+}
+
 static void on_survey(void *context, const struct json_value *survey, const struct err *why)
 {
 	CLEANUP_FREE struct evacuation_query *query = context;
@@ -113,13 +122,50 @@ static void on_survey(void *context, const struct json_value *survey, const stru
 	if (!query->clients)
 		return;
 	remove_query(query);
-	if (!query->client)
-		return;
 	if (why)
 		err = *why;
-	rc = survey ? conclude(query, survey, &err) : -EIO;
+	rc = survey && query->client ? conclude(query, survey, &err) : -EIO;
 	if (rc < 0)
-		client_error(query->client, &query->id, rpc_number_of(&err), &err);
+		give_up(query, &err);
+}
+
+static int begin_survey(struct evacuation_query *query, struct err *err)
+{
+	struct methods *methods = query->clients->methods;
+
+	return guests_survey(methods->loop, methods->program, query->request.targets,
+			     query->request.order == ORDER_DIRTY_RATE, on_survey, query, err);
+}
+
+/* The host's own hook was asked before anybody is looked for a place. */
+static void on_pre_hook(void *context, const struct json_value *none, const struct err *why)
+{
+	struct evacuation_query *query = context;
+	struct err err = why ? *why : (struct err){ ERR_NONE, "" };
+
+	(void)none;
+	if (query->clients && query->client && !why && begin_survey(query, &err) == 0)
+		return;
+	if (query->clients) {
+		remove_query(query);
+		give_up(query, &err);
+	}
+	free(query);
+}
+
+/* An evacuation begins when this host's hook has let it. */
+static int begin_query(struct evacuation_query *query, struct err *err)
+{
+	struct methods *methods = query->clients->methods;
+	int rc;
+
+	if (!query->begins)
+		return begin_survey(query, err);
+	rc = evacuation_check_idle(methods->evacuation, err);
+	if (rc == 0)
+		rc = guests_run_hook(methods->loop, methods->program, "host-pre-evacuate",
+				     on_pre_hook, query, err);
+	return rc;
 }
 
 static int ask(struct methods *methods, struct client *client, const struct rpc_request *request,
@@ -141,9 +187,7 @@ static int ask(struct methods *methods, struct client *client, const struct rpc_
 	query->begins = begins;
 	rc = evacuation_read_request(request->params, methods->config, &query->request, err);
 	if (rc == 0)
-		rc = guests_survey(methods->loop, methods->program, query->request.targets,
-				   query->request.order == ORDER_DIRTY_RATE, on_survey, query,
-				   err);
+		rc = begin_query(query, err);
 	if (rc < 0)
 		return rc;
 	query->next = clients->queries;

@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hook.h"
+#include "log.h"
 #include "rpc.h"
 
 #define LIST_DEADLINE_MS 10000
 #define SURVEY_DEADLINE_MS 120000
+#define HOOK_DEADLINE_MS 75000 /* longer than the worker gives the hook's programs */
 #define LIST_BYTES_MAX (RPC_REPLY_MAX / 2) /* the reply writes it with some escapes */
 #define SURVEY_BYTES_MAX (16 * 1024 * 1024)
-#define LIST_WORDS_MAX 1024 /* what it may say on stderr, bytes */
+#define LIST_WORDS_MAX 1024  /* what it may say on stderr, bytes */
+#define HOOK_WORDS_MAX 65536 /* the same of a hook's worker, which notes what programs said */
 
 /* What comes out of one pipe, up to a size. */
 struct output {
@@ -30,6 +34,8 @@ struct listing {
 	struct output outputs[OUTPUTS];
 	guests_listed_fn *listed;
 	void *context;
+	const char *failure; /* how the sentence about one begins */
+	bool silent;         /* to have ended well is all that it says */
 	int running; /* the process and the open pipes */
 	int handles; /* not closed yet */
 	int deadline_ms;
@@ -88,9 +94,15 @@ static void finish(struct listing *listing)
 	struct err err;
 
 	if (listing->exit_status != 0) {
-		(void)err_set(&err, ERR_FAILED, -EIO, "the guests cannot be listed: %s",
+		(void)err_set(&err, ERR_FAILED, -EIO, "%s: %s", listing->failure,
 			      last_words(&listing->outputs[OUTPUT_WORDS]));
 		give(listing, NULL, &err);
+		return;
+	}
+	if (listing->silent) {
+		if (listing->outputs[OUTPUT_WORDS].size > 0)
+			log_info("%s", last_words(&listing->outputs[OUTPUT_WORDS]));
+		give(listing, NULL, NULL);
 		return;
 	}
 	guests = json_parse(list->bytes, list->size, &err);
@@ -120,9 +132,9 @@ static void on_deadline(uv_timer_t *timer)
 	struct listing *listing = timer->data;
 	struct err err;
 
-	(void)uv_process_kill(&listing->process, SIGKILL); /* it only reads */
+	(void)uv_process_kill(&listing->process, SIGKILL); /* it only reads, or its hooks are over */
 	(void)err_set(&err, ERR_TIMED_OUT, -ETIMEDOUT,
-		      "the guests cannot be listed: the worker has not answered within %d s",
+		      "%s: the worker has not answered within %d s", listing->failure,
 		      listing->deadline_ms / 1000);
 	give(listing, NULL, &err);
 }
@@ -157,9 +169,9 @@ static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 
 /* ---- the start ---- */
 
-static struct listing *make_listing(uv_loop_t *loop, size_t bytes_max)
+static struct listing *make_listing(uv_loop_t *loop, size_t bytes_max, size_t words_max)
 {
-	const size_t sizes[OUTPUTS] = { bytes_max, LIST_WORDS_MAX };
+	const size_t sizes[OUTPUTS] = { bytes_max, words_max };
 	struct listing *listing = calloc(1, sizeof(*listing));
 
 	if (!listing)
@@ -215,11 +227,12 @@ int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_li
 		void *context, struct err *err)
 {
 	static const char *const words[] = { "list", NULL };
-	struct listing *listing = make_listing(loop, LIST_BYTES_MAX);
+	struct listing *listing = make_listing(loop, LIST_BYTES_MAX, LIST_WORDS_MAX);
 
 	if (listing) {
 		listing->listed = listed;
 		listing->context = context;
+		listing->failure = "the guests cannot be listed";
 		listing->deadline_ms = LIST_DEADLINE_MS;
 	}
 	return start_listing(listing, loop, program, words, err);
@@ -229,12 +242,29 @@ int guests_survey(uv_loop_t *loop, const struct worker_program *program, const c
 		  bool measures, guests_listed_fn *surveyed, void *context, struct err *err)
 {
 	const char *const words[] = { "survey", targets, measures ? "measure" : "", NULL };
-	struct listing *listing = make_listing(loop, SURVEY_BYTES_MAX);
+	struct listing *listing = make_listing(loop, SURVEY_BYTES_MAX, LIST_WORDS_MAX);
 
 	if (listing) {
 		listing->listed = surveyed;
 		listing->context = context;
+		listing->failure = "the guests cannot be listed";
 		listing->deadline_ms = SURVEY_DEADLINE_MS;
+	}
+	return start_listing(listing, loop, program, words, err);
+}
+
+int guests_run_hook(uv_loop_t *loop, const struct worker_program *program, const char *hook,
+		    guests_listed_fn *ran, void *context, struct err *err)
+{
+	const char *const words[] = { "hook", hook, HOOK_REASON_NONE, NULL };
+	struct listing *listing = make_listing(loop, 0, HOOK_WORDS_MAX);
+
+	if (listing) {
+		listing->listed = ran;
+		listing->context = context;
+		listing->failure = hook;
+		listing->silent = true;
+		listing->deadline_ms = HOOK_DEADLINE_MS;
 	}
 	return start_listing(listing, loop, program, words, err);
 }

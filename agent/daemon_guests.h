@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guests of this host. The daemon makes no hypercall: a worker lists them.
+ * The guests of this host. The daemon makes no hypercall: a worker lists them. And the hooks of
+ * this host, which a worker runs, as the daemon waits for nobody's program.
  */
 #ifndef XENFERRY_DAEMON_GUESTS_H
 #define XENFERRY_DAEMON_GUESTS_H
@@ -11,7 +12,10 @@
 #include "err.h"
 #include "json.h"
 
-/* What was asked for, JSON that is freed after the call; or NULL and the reason. */
+/*
+ * What was asked for, JSON that is freed after the call; or NULL and the reason. Of a hook neither
+ * when nothing is against it.
+ */
 typedef void guests_listed_fn(void *context, const struct json_value *guests,
 			      const struct err *err);
 
@@ -28,5 +32,8 @@ int guests_list(uv_loop_t *loop, const struct worker_program *program, guests_li
  */
 int guests_survey(uv_loop_t *loop, const struct worker_program *program, const char *targets,
 		  bool measures, guests_listed_fn *surveyed, void *context, struct err *err);
+/* Likewise runs a hook of this host, "host-…": a literal. Within 75 seconds. */
+int guests_run_hook(uv_loop_t *loop, const struct worker_program *program, const char *hook,
+		    guests_listed_fn *ran, void *context, struct err *err);
 
 #endif

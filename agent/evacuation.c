@@ -191,6 +191,24 @@ static void tell(struct evacuation *evacuation, const struct schedule_step *step
 
 static void survey(struct evacuation *evacuation);
 
+static void on_post_hook(void *context, const struct json_value *none, const struct err *why)
+{
+	(void)context;
+	(void)none;
+	if (why)
+		log_warning("evacuation: %s", why->message);
+}
+
+void evacuation_run_post_hook(const struct evacuation *evacuation)
+{
+	const struct jobs_setup *setup = &evacuation->jobs->setup;
+	struct err err;
+
+	if (guests_run_hook(setup->loop, setup->program, "host-post-evacuate", on_post_hook, NULL,
+			    &err) < 0)
+		log_warning("evacuation: host-post-evacuate: %s", err.message);
+}
+
 static void end(struct evacuation *evacuation)
 {
 	bool left = false, stopped = evacuation->status == EVACUATION_STOPPING;
@@ -204,6 +222,7 @@ static void end(struct evacuation *evacuation)
 	evacuation->ended_us = now_us(evacuation);
 	evacuation->stale = true;
 	uv_timer_stop(&evacuation->timer);
+	evacuation_run_post_hook(evacuation);
 	log_info("evacuation: %s", left ? "guests are left here" : "this host is empty");
 }
 
@@ -461,16 +480,24 @@ static int make_room(struct evacuation *evacuation, struct err *err)
 	return err_set(err, ERR_FAILED, -ENOMEM, "no memory for an evacuation");
 }
 
+int evacuation_check_idle(const struct evacuation *evacuation, struct err *err)
+{
+	if (runs(evacuation))
+		return err_set(err, ERR_REFUSED, -EBUSY,
+			       "this host is being emptied already; see host-evacuate-cancel");
+	return 0;
+}
+
 int evacuation_begin(struct evacuation *evacuation, const struct evacuation_request *request,
 		     struct evacuation_plan *plan, struct err *err)
 {
 	uint8_t bytes[UUID_BYTES];
+	int rc = evacuation_check_idle(evacuation, err);
 
-	if (runs(evacuation))
-		return err_set(err, ERR_REFUSED, -EBUSY,
-			       "this host is being emptied already; see host-evacuate-cancel");
-	if (make_room(evacuation, err) < 0)
-		return -ENOMEM;
+	if (rc == 0)
+		rc = make_room(evacuation, err);
+	if (rc < 0)
+		return rc;
 	uuid_make(evacuation->jobs->setup.clock, bytes);
 	uuid_to_text(bytes, evacuation->uuid);
 	set_up(evacuation, request);

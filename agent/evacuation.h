@@ -87,6 +87,10 @@ int evacuation_read_request(const struct json_value *params, const struct config
  */
 int evacuation_make_plan(const struct config *config, const struct json_value *survey,
 			 struct evacuation_plan *plan, struct err *err);
+/* -EBUSY while one runs. */
+int evacuation_check_idle(const struct evacuation *evacuation, struct err *err);
+/* Has the hook of this host run that tells of the end, also of one that did not begin after all. */
+void evacuation_run_post_hook(const struct evacuation *evacuation);
 /* Begins by `plan`, which is taken over; -EBUSY while another one runs. */
 int evacuation_begin(struct evacuation *evacuation, const struct evacuation_request *request,
 		     struct evacuation_plan *plan, struct err *err);

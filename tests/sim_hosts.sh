@@ -45,11 +45,12 @@ without_programs() {
 
 # On a machine without Debian's xenstored: something else is where it would be.
 without_xenstored() {
+	: >"$scratch/nothing"
 	# shellcheck disable=SC2016 # the inner shell's
 	exits 77 'missing: /usr/lib/xen-4\.17/bin/xenstored.*apt-get install' \
 		unshare --user --map-root-user --mount sh -c \
-		'mount --bind /dev/null /usr/lib/xen-4.17/bin/xenstored && exec "$@"' - \
-		"$simhost" --world "$scratch/nowhere" --name B
+		'mount --bind "$1" /usr/lib/xen-4.17/bin/xenstored && shift && exec "$@"' - \
+		"$scratch/nothing" "$simhost" --world "$scratch/nowhere" --name B
 }
 
 # With all its own, but for the port.

@@ -62,6 +62,13 @@ until_job_is() {
 	return 1
 }
 
+# What the scheduler does when migrate_to has failed.
+# shellcheck disable=SC2317 # called by expect
+after_failure() {
+	crm_simulate -S -x "$top_srcdir/tests/ocf_standby.xml" --op-fail 'g1_migrate_to_0@A=1' \
+		-O "$folder/failed.xml" >/dev/null && crm_simulate -S -x "$folder/failed.xml"
+}
+
 # ---- what the cluster reads ----
 
 expect 'it describes itself' 0 '*<resource-agent name="domain"*' ocf meta-data
@@ -170,6 +177,18 @@ if command -v ocf-tester >/dev/null; then
 		-o name=slow -o config="$folder/slow.cfg" -o conf="$folder/conf" "$agent"
 else
 	echo 'skip - resource-agents is not installed'
+fi
+
+# ---- the cluster's scheduler ----
+
+if command -v crm_simulate >/dev/null; then
+	expect 'a node on standby is left by a migration' 0 \
+		'*migrate_to on A*migrate_from on B*stop on A*Started B*' \
+		crm_simulate -S -x "$top_srcdir/tests/ocf_standby.xml"
+	expect 'after one that failed both sides are stopped' 0 '*stop on B*stop on A*start on B*' \
+		after_failure
+else
+	echo 'skip - pacemaker-cli-utils is not installed'
 fi
 
 stop_daemon

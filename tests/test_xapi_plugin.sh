@@ -42,6 +42,10 @@ expect 'texts may have a type' 0 'Success {"version":*' xapi_typed version
 expect 'at first nothing is under way' 0 'Success {*"host":"A","running":\[\]}' xapi status
 expect 'at first the list is empty' 0 'Success \[\]' xapi list
 
+expect 'diagnostics have all that is known' 0 \
+	'Success {"agent":{*},"guests":\[{*"name-label":"g1"*}\],"migrations":\[\]}' \
+	xapi diagnostics
+
 slow=$(uuid_of "$(xapi migrate vm=slow host=B)")
 expect 'a migration begins at once, and is listed' 0 "Success \[{\"uuid\":\"$slow\"*" xapi list
 expect 'it is under way' 0 "Success *\"running\":\[{\"uuid\":\"$slow\"*" xapi status

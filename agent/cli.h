@@ -48,6 +48,9 @@ int cli_host_evacuate_wait(const struct cli_args *args, struct err *err);
 int cli_host_evacuate_cancel(const struct cli_args *args, struct err *err);
 int cli_host_evacuate_timeline(const struct cli_args *args, struct err *err);
 int cli_host_prevented(const struct cli_args *args, struct err *err);
+/* Every reason why a guest of a plan (host.plan) cannot go, as an array. */
+struct json_writer;
+void cli_write_prevented(const struct json_value *plan, struct json_writer *writer);
 
 /* cli_events.c */
 int cli_event_wait(const struct cli_args *args, struct err *err);

@@ -103,7 +103,7 @@ static bool is_prevented(const struct json_value *guest)
 }
 
 /* A row for each reason: xe's table has one a guest, and shows the first alone. */
-static void write_prevented(const struct json_value *plan, struct json_writer *writer)
+void cli_write_prevented(const struct json_value *plan, struct json_writer *writer)
 {
 	const struct json_value *guests = json_get(plan, "guests");
 
@@ -145,7 +145,7 @@ int cli_host_prevented(const struct cli_args *args, struct err *err)
 		rc = make_plan(args, names, &answer, &plan, err);
 	if (rc < 0)
 		return rc;
-	write_prevented(plan, writer);
+	cli_write_prevented(plan, writer);
 	text = json_text(writer, &size);
 	list = json_parse(text, size, err);
 	if (!list)

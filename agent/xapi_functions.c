@@ -275,7 +275,24 @@ static int run_timeline(struct xapi_question *question, const char *method,
 	return 0;
 }
 
+/* Who cannot go, and every reason. */
+static int run_prevent_evacuation(struct xapi_question *question, const char *method,
+				  struct json_writer *value, struct err *err)
+{
+	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
+	const struct json_value *plan;
+	int rc = ask(question, method, true, &answer, &plan, err);
+
+	if (rc == 0)
+		cli_write_prevented(plan, value);
+	return rc;
+}
+
 /* ---- the table ---- */
+
+#define EVACUATION \
+	{ "host", CLI_TEXT, false, "<name>", "this host" }, \
+	{ "targets", CLI_TEXT, false, "<name,...>", "where the guests may go" }
 
 /* The parameters of what has no verb of its own. */
 static const struct cli_verb own_verbs[] = {
@@ -284,6 +301,11 @@ static const struct cli_verb own_verbs[] = {
 	  .params = { { "uuid", CLI_TEXT, false, "<uuid>", "the migration" } } },
 	{ .name = "list" },
 	{ .name = "diagnostics" },
+	{ .name = "evacuate",
+	  .params = { EVACUATION,
+		      { "order", CLI_TEXT, false, "<order>", "who goes first" },
+		      { "batch-size", CLI_NUMBER, false, "<n>", "guests that copy at once" } } },
+	{ .name = "prevent_evacuation", .params = { EVACUATION } },
 	{ .name = NULL },
 };
 
@@ -299,6 +321,9 @@ static const struct function {
 	{ "cancel", "migration-cancel", "migration.cancel", run_cancel },
 	{ "list", "list", "migration.list", run_method },
 	{ "timeline", "migration-timeline", "migration.get", run_timeline },
+	{ "evacuate_plan", "evacuate", "host.plan", run_method },
+	{ "evacuate", "evacuate", "host.evacuate", run_method },
+	{ "prevent_evacuation", "prevent_evacuation", "host.plan", run_prevent_evacuation },
 	{ "diagnostics", "diagnostics", NULL, run_diagnostics },
 };
 

@@ -45,6 +45,12 @@ expect 'at first the list is empty' 0 'Success \[\]' xapi list
 expect 'diagnostics have all that is known' 0 \
 	'Success {"agent":{*},"guests":\[{*"name-label":"g1"*}\],"migrations":\[\]}' \
 	xapi diagnostics
+expect 'a plan says why there is none' 0 'Failure INTERNAL_ERROR | *cannot be listed*' \
+	xapi evacuate_plan targets=B
+expect 'so does who asks what prevents it' 0 'Failure INTERNAL_ERROR | *cannot be listed*' \
+	xapi prevent_evacuation
+expect 'an order is one that there is' 0 'Failure INVALID_VALUE | *upside*' \
+	xapi evacuate order=upside
 
 slow=$(uuid_of "$(xapi migrate vm=slow host=B)")
 expect 'a migration begins at once, and is listed' 0 "Success \[{\"uuid\":\"$slow\"*" xapi list

@@ -195,6 +195,20 @@ hook A host-pre-evacuate/20b <<-'HOOK'
 HOOK
 check 'it may say no' exits 1 'hook host-pre-evacuate/20b: exit 2: not before Sunday' \
 	on A "$worker" --config /etc/xenferry.conf hook host-pre-evacuate none
+check 'it keeps a host from being emptied' \
+	exits '[17]' 'host-pre-evacuate/20b: exit 2: not before Sunday' ferry A host-evacuate
+check 'and nobody has left' is_well 1 A 1 1
+no_hooks
+for name in host-pre-evacuate host-post-evacuate; do
+	hook A "$name/10a" <<-HOOK
+		#!/bin/sh
+		echo "$name" >>/run/sim/A/said
+	HOOK
+done
+check 'a host whose hook lets it is emptied' ferry A host-evacuate
+check 'the guest is well at the other' is_well 1 B 1 1
+check 'its hooks were run before and after' \
+	until_true 20 says_lines A host-pre-evacuate host-post-evacuate
 check 'there are no others' exits 2 "no hook 'host-lunch'" \
 	on A "$worker" --config /etc/xenferry.conf hook host-lunch none
 finish

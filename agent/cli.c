@@ -127,6 +127,8 @@ const struct cli_verb cli_verbs[] = {
 	{ "event-wait", "print what happens to this host's migrations, a line each, as it happens",
 	  cli_event_wait, NULL,
 	  { { "timeout", CLI_NUMBER, false, "<seconds>", "end then; else it goes on" } } },
+	{ "diagnostics", "print all that the agent knows of itself, its guests and its migrations: JSON",
+	  cli_diagnostics, NULL, { { .name = NULL } } },
 	{ "migration-param-set", "change what a migration that runs is to do",
 	  cli_migration_param_set, NULL,
 	  { UUID,

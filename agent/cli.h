@@ -22,6 +22,7 @@ int cli_vm_resume(const struct cli_args *args, struct err *err);
 int cli_vm_checkpoint(const struct cli_args *args, struct err *err);
 int cli_migration_wait(const struct cli_args *args, struct err *err);
 struct json_value;
+struct json_writer;
 /*
  * What went wrong with a migration that has ended, or 0; where the guest has moved with a flaw, a
  * line on stderr says so.
@@ -49,7 +50,6 @@ int cli_host_evacuate_cancel(const struct cli_args *args, struct err *err);
 int cli_host_evacuate_timeline(const struct cli_args *args, struct err *err);
 int cli_host_prevented(const struct cli_args *args, struct err *err);
 /* Every reason why a guest of a plan (host.plan) cannot go, as an array. */
-struct json_writer;
 void cli_write_prevented(const struct json_value *plan, struct json_writer *writer);
 
 /* cli_events.c */
@@ -60,6 +60,15 @@ int cli_migration_timeline(const struct cli_args *args, struct err *err);
 /* A record's timeline in one of the verb's formats, as a text to free(). */
 int cli_timeline_text(const struct json_value *record, const char *format, char **text,
 		      struct err *err);
+
+/* cli_diagnostics.c */
+int cli_diagnostics(const struct cli_args *args, struct err *err);
+/*
+ * The agent, its guests, migrations and evacuation as one object; what cannot be had says why in
+ * its place. Only an agent that does not answer at all is a failure. Blocks up to 48 seconds.
+ */
+int cli_write_diagnostics(const struct cli_args *args, struct json_writer *writer,
+			  struct err *err);
 
 /* cli_dirty_rate.c: a worker is asked, not the daemon */
 int cli_dirty_rate(const struct cli_args *args, struct err *err);

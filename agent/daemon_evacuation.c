@@ -104,7 +104,7 @@ static int conclude(struct evacuation_query *query, const struct json_value *sur
 	return rc;
 }
 
-/* It does not come to an answer, or an evacuation: `err` says why, where there is still a client. */
+/* It comes to no answer, and no evacuation: `err` says why, where there is still a client. */
 static void give_up(const struct evacuation_query *query, const struct err *err)
 {
 	if (query->begins)

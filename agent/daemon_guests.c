@@ -132,7 +132,7 @@ static void on_deadline(uv_timer_t *timer)
 	struct listing *listing = timer->data;
 	struct err err;
 
-	(void)uv_process_kill(&listing->process, SIGKILL); /* it only reads, or its hooks are over */
+	(void)uv_process_kill(&listing->process, SIGKILL); /* it only reads, or is late */
 	(void)err_set(&err, ERR_TIMED_OUT, -ETIMEDOUT,
 		      "%s: the worker has not answered within %d s", listing->failure,
 		      listing->deadline_ms / 1000);

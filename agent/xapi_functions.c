@@ -169,35 +169,11 @@ static int run_status(struct xapi_question *question, const char *method,
 	return 0;
 }
 
-/* Several answers as one, for who looks for what is wrong. */
 static int run_diagnostics(struct xapi_question *question, const char *method,
 			   struct json_writer *value, struct err *err)
 {
-	static const struct {
-		const char *key, *method;
-	} parts[] = {
-		{ "agent", "agent.version" },
-		{ "guests", "vm.list" },
-		{ "migrations", "migration.list" },
-	};
-
 	(void)method;
-	json_object_begin(value);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		CLEANUP_JSON_VALUE struct json_value *answer = NULL;
-		const struct json_value *result;
-		int rc = ask(question, parts[i].method, false, &answer, &result, err);
-
-		json_key(value, parts[i].key);
-		if (rc == 0)
-			json_copy(value, result);
-		else if (i == 0)
-			return rc;
-		else
-			json_string(value, err->message);
-	}
-	json_object_end(value);
-	return 0;
+	return cli_write_diagnostics(&question->args, value, err);
 }
 
 /* Its end, or how it is when the time is over: who called sees its status, and may call again. */

@@ -171,18 +171,34 @@ static bool adopt(const struct xapi_tasks *tasks, const char *label, const char 
 	return false;
 }
 
-static int create(const struct xapi_tasks *tasks, struct xapi_task *task,
-		  const struct json_value *record, struct err *err)
+static bool is_pending(const struct xapi_tasks *tasks, const char *ref)
+{
+	char status[XAPI_REF_MAX];
+
+	return call(tasks, "task.get_status", TEXTS(tasks->session, ref), status, NULL) == 0 &&
+	       strcmp(status, "pending") == 0;
+}
+
+/*
+ * The task of this migration, from before or new, into `task`. One that has `ended` gets no new
+ * one: 1 when XAPI waits for the end of none.
+ */
+static int take(const struct xapi_tasks *tasks, struct xapi_task *task,
+		const struct json_value *record, bool ended, struct err *err)
 {
 	CLEANUP_FREE char *guest = cli_value(record, "vm.name-label");
 	CLEANUP_FREE char *target = cli_value(record, "target");
 	const char *job = json_get_string(record, "uuid");
 	char ref[XAPI_REF_MAX], label[256];
+	bool adopted;
 	int rc = 0;
 
 	snprintf(label, sizeof(label), "Migrating %s to %s", guest ? guest : "",
 		 target ? target : "");
-	if (!adopt(tasks, label, job, ref))
+	adopted = adopt(tasks, label, job, ref);
+	if (ended && !(adopted && is_pending(tasks, ref)))
+		return 1;
+	if (!adopted)
 		rc = make(tasks, label, job, ref, err);
 	if (rc < 0)
 		return rc;
@@ -253,13 +269,13 @@ static int show(struct xapi_tasks *tasks, const struct json_value *record, const
 	int rc = 0;
 
 	if (!task) {
-		task = ending ? NULL : find(tasks, "");
+		task = find(tasks, "");
 		if (!task)
-			return 0; /* over before it was seen, or more than are shown */
-		rc = create(tasks, task, record, err);
+			return 0; /* more than are shown */
+		rc = take(tasks, task, record, ending, err);
 	}
-	if (rc < 0)
-		return rc;
+	if (rc != 0)
+		return rc < 0 ? rc : 0; /* over before it was seen */
 	return ending ? end(tasks, task, record, ending, err) : move_on(tasks, task, record, err);
 }
 

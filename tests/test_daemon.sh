@@ -85,6 +85,8 @@ kill "$waiter"
 expect 'its beginning is one' 0 '*"event":"created","record":{"uuid":*' \
 	grep -m 1 '"event":"created"' "$folder/events"
 expect 'waiting for events has an end' 0 '*' ferry event-wait timeout=1
+expect 'diagnostics are one object' 0 '*"agent":*"guests":*"migrations":*"evacuation":*' \
+	ferry diagnostics
 
 # ---- metrics ----
 

@@ -108,22 +108,23 @@ events_are_the_codes() {
 		"$(rows_of agent/journal.h JOURNAL_TABLE)"
 }
 
-# Those of the opening, of the clock and of the end decide nothing.
+# Those of the opening, of the clock, of the end and of an inquiry decide nothing.
 types_are_the_codes() {
 	local types
 
 	types=$(sed -n '/^enum wire_type {/,/^}/p' "$top/handshake/wire.h" |
 		sed -nE 's/^\tWIRE_([A-Z_]+).*/\1/p' | grep -v '^TYPES$' | sort -u | xargs)
 	same "$(sorted "$(sed -nE 's/^mtype:wire = \{(.*)\};/\1/p' "$model" | tr -d ,)" \
-		WELCOME REFUSED CLOCK CLOCK_ANSWER ABORTED OUTCOME | xargs)" "$types"
+		WELCOME REFUSED CLOCK CLOCK_ANSWER ABORTED OUTCOME QUESTION REPLY | xargs)" "$types"
 }
 
 outcomes_are_the_codes() {
 	same "$(in_model '\bOUTCOME_([A-Z]+)\b')" "$(enum_of agent/arbiter.h OUTCOME)"
 }
 
+# A transport and an inquiry are of no job.
 kinds_are_the_codes() {
-	same "$(in_model '\b(CONTROL|MEMORY|ASK) connection')" \
+	same "$(sorted "$(in_model '\b(CONTROL|MEMORY|ASK) connection')" TRANSPORT INQUIRY)" \
 		"$(sed -n '/^enum wire_kind {/,/^}/p' "$top/handshake/wire.h" |
 			sed -nE 's/^\tWIRE_([A-Z_]+).*/\1/p' | sort -u | xargs)"
 }

@@ -43,7 +43,7 @@ expect 'at first nothing is under way' 0 'Success {*"host":"A","running":\[\]}' 
 expect 'at first the list is empty' 0 'Success \[\]' xapi list
 
 expect 'diagnostics have all that is known' 0 \
-	'Success {"agent":{*},"guests":\[{*"name-label":"g1"*}\],"migrations":\[\]}' \
+	'Success {"agent":{*},"guests":\[{*"name-label":"g1"*\],"migrations":\[\],"evacuation":*}' \
 	xapi diagnostics
 expect 'a plan says why there is none' 0 'Failure INTERNAL_ERROR | *cannot be listed*' \
 	xapi evacuate_plan targets=B

@@ -51,6 +51,7 @@ methods = {
     "task.get_all_records": lambda: tasks,
     "task.get_by_name_label": lambda label: [r for r in tasks if tasks[r]["name_label"] == label],
     "task.get_current_operations": lambda ref: tasks[ref]["current_operations"],
+    "task.get_status": lambda ref: tasks[ref]["status"],
     "task.get_other_config": lambda ref: tasks[ref]["other_config"],
     "task.add_to_other_config": lambda ref, key, value: tasks[ref]["other_config"].update(
         {key: value}),

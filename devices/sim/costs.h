@@ -23,6 +23,7 @@
  *   hypercall_us     each hypercall of a toolstack's
  *   page_read_us     each page of a guest that a toolstack maps to read, as it does to send it
  *   page_written_us  each that it maps to write
+ *   context_us       the end of a restore: a guest's virtual processors are given their state
  *   sync_us          each write that is made durable
  *   wake_us          each time that a program has slept for something which then happened
  */

@@ -28,8 +28,15 @@ int preload_result(long rc);
 /* ---- preload_costs.c ---- */
 
 /* The costs of a host (costs.h) that the library pays. */
-enum preload_cost { PRELOAD_HYPERCALL, PRELOAD_PAGE_READ, PRELOAD_PAGE_WRITTEN, PRELOAD_SYNC,
-		    PRELOAD_WAKE, PRELOAD_COSTS };
+enum preload_cost {
+	PRELOAD_HYPERCALL,
+	PRELOAD_PAGE_READ,
+	PRELOAD_PAGE_WRITTEN,
+	PRELOAD_CONTEXT,
+	PRELOAD_SYNC,
+	PRELOAD_WAKE,
+	PRELOAD_COSTS,
+};
 
 /* Takes as long as that costs on this host, so many times. Nothing where no host is named. */
 void preload_pay(enum preload_cost cost, size_t times);

@@ -20,6 +20,7 @@ static const char *const names[PRELOAD_COSTS] = {
 	[PRELOAD_HYPERCALL] = "hypercall_us",
 	[PRELOAD_PAGE_READ] = "page_read_us",
 	[PRELOAD_PAGE_WRITTEN] = "page_written_us",
+	[PRELOAD_CONTEXT] = "context_us",
 	[PRELOAD_SYNC] = "sync_us",
 	[PRELOAD_WAKE] = "wake_us",
 };

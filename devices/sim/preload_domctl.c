@@ -273,6 +273,7 @@ static long set_context(struct sim_host *host, struct xen_domctl *op)
 	memcpy(&context, op->u.hvmcontext.buffer.p, size);
 	if (context.magic != CONTEXT_MAGIC || context.bytes != size - header)
 		return -EINVAL;
+	preload_pay(PRELOAD_CONTEXT, 1);
 	return sim_context_set(host, op->domain, context.guest, size - header);
 }
 

@@ -7,7 +7,7 @@
 # `lab`.
 #
 #   page_read_us     what a page of the last pass over memory took at the source
-#   page_written_us  and at the target, after the source was done with the last
+#   context_us       what the target took after the source was done with the last
 #   sync_us          write-release: a durable line of the journal
 #   wake_us          introduce-domain: how often that wakes somebody, simulated hosts tell on which
 #                    waking up costs something, beside ones on which nothing does
@@ -30,8 +30,8 @@ pass() {
 }
 
 # facts FILE: of a migration's record, in ms: introduce-domain, write-release and suspend-guest; then
-# pages in the last pass, what one took at the source and at the target in us, and suspended to
-# unpaused in ms.
+# pages in the last pass, what one took at the source and what the target took after them, in us, and
+# suspended to unpaused in ms.
 facts() {
 	local spans
 	spans=("$(span "$1" introduce-domain target)" "$(span "$1" write-release source)"
@@ -40,7 +40,7 @@ facts() {
 	awk -v bytes="$(pass "$1" '$' sent_bytes)" -v downtime="$(field downtime_ms "$1")" '{
 		pages = bytes / 4096
 		print $2 - $1, $4 - $3, $6 - $5, pages, ($8 - $7) / pages * 1000,
-			($10 > $8 ? $10 - $8 : 0) / pages * 1000, downtime
+			($10 > $8 ? $10 - $8 : 0) * 1000, downtime
 	}' <<< "${spans[*]}"
 }
 
@@ -60,8 +60,8 @@ medians() {
 }
 
 # simulate BUILDDIR PAGES SUSPEND_MS COST…: the facts, in medians, of a guest like the lab's that
-# moves between simulated hosts with these costs, has that many pages to send in the end, and takes
-# so long to suspend.
+# moves between simulated hosts with these costs, has that many pages to send in the end, which it
+# dirties over and over, and takes so long to suspend.
 simulate() (
 	simhost=$1/devices/sim/simhost
 	pages=$2
@@ -73,12 +73,13 @@ simulate() (
 	printf '%s\n' "${@:4}" > "$scratch/costs"
 	for host in A B; do
 		host_up $host --memory-mib 512 --costs "$scratch/costs" --blocks-per-s 10 \
-			--dirty-pages-per-s 2000 --working-set-pages "$pages" \
+			--dirty-pages-per-s $((pages * 100)) --working-set-pages "$pages" \
 			--suspend-cost-us "$suspend_us"
 	done
 	guest_up A 1 160 1 1
 	for ((move = 0; move < SIM_MOVES; move++)); do
-		ferry "$from" vm-migrate vm=g1 host="$to" live=true --json > "$scratch/record"
+		ferry "$from" vm-migrate vm=g1 host="$to" live=true downtime-limit-ms=10000 \
+			--json > "$scratch/record"
 		facts "$scratch/record"
 		read -r from to <<< "$to $from"
 	done | medians
@@ -99,15 +100,15 @@ wake_us() {
 # predict BUILDDIR RECORD…: prints the comparison. Sets measured_ms and predicted_ms.
 predict() {
 	local record real like_it none probe costs
-	local sync suspend pages read written
+	local sync suspend pages read context
 	[ -e "${2:-}" ] || die "to foretell anything takes a migration by handover"
 	real=$(for record in "${@:2}"; do facts "$record"; done | medians)
-	read -r _ sync suspend pages read written measured_ms <<< "$real"
+	read -r _ sync suspend pages read context measured_ms <<< "$real"
 	like_it=("$1" "$(printf %.0f "$pages")" "$suspend")
 	none=$(simulate "${like_it[@]}" wake_us=0)
 	probe=$(simulate "${like_it[@]}" "wake_us=$PROBE_US")
 	costs=("wake_us=$(wake_us "$real" "$none" "$probe")" "page_read_us=$(printf %.0f "$read")"
-		"page_written_us=$(printf %.0f "$written")" "sync_us=$(printf %.0f "${sync}e3")")
+		"context_us=$(printf %.0f "$context")" "sync_us=$(printf %.0f "${sync}e3")")
 	read -r _ _ _ _ _ _ predicted_ms < <(simulate "${like_it[@]}" "${costs[@]}")
 	echo "simulated with ${like_it[1]} pages in the end and ${costs[*]}:"
 	echo "suspended to unpaused: predicted $predicted_ms ms, measured $measured_ms ms," \

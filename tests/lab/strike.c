@@ -168,6 +168,7 @@ static unsigned strike_and_listen(const char *program, int signal_number, int so
 	if (sched_setscheduler(0, SCHED_OTHER, &as_others) < 0)
 		perror("strike: not as all others");
 	printf("struck %u processes\n", count);
+	fflush(stdout); /* who struck a process down with SIGSTOP waits for this line */
 	if (count > 0)
 		printf("answered_ms=%.1f\n", echo_answered_after_ms(sock, ANSWER_DEADLINE_MS));
 	return count;

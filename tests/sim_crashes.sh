@@ -191,7 +191,7 @@ dies_under_way stream target plan=handover
 file_dies vm-suspend finish-file RUNS
 file_dies vm-suspend taken SAVED
 dies stream source suspend-guest STAYS
-dies stream source stop-and-copy STAYS
+dies stream source stop-and-copy EITHER # it may have done its work
 dies daemon source watch-disks MOVES
 dies daemon source released MOVES
 dies daemon source tear-down-source MOVES

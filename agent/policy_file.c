@@ -236,6 +236,9 @@ static int read_description(const struct reading *reading, const struct json_val
 
 	if (!text)
 		return wrong(reading, value, "description wants a text");
+	if (strlen(text) >= sizeof(reading->rules->description))
+		return wrong(reading, value, "description wants at most %zu bytes",
+			     sizeof(reading->rules->description) - 1);
 	snprintf(reading->rules->description, sizeof(reading->rules->description), "%s", text);
 	return 0;
 }

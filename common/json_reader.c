@@ -16,6 +16,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "cleanup.h"
+#include "utf8.h"
 
 enum json_type { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
@@ -133,7 +134,9 @@ static int parser_text(struct parser *parser, enum json_type type, const char *t
 
 	if (value)
 		value->text = strndup(text, size);
-	return value && value->text ? 1 : refuse(parser, "out of memory");
+	if (!value || !value->text)
+		return refuse(parser, "out of memory");
+	return utf8_is_valid(value->text) ? 1 : refuse(parser, "a string is not UTF-8");
 }
 
 static int parser_open(struct parser *parser, enum json_type type)
@@ -188,6 +191,8 @@ static int on_key(void *context, const unsigned char *text, size_t size)
 	parser->key = strndup((const char *)text, size);
 	if (!parser->key)
 		return refuse(parser, "out of memory");
+	if (!utf8_is_valid(parser->key)) /* yajl lets some through */
+		return refuse(parser, "a key is not UTF-8");
 	return json_get(object, parser->key) ? refuse(parser, "a key is repeated") : 1;
 }
 

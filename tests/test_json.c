@@ -216,6 +216,7 @@ static void what_is_not_json_is_refused_with_its_line(void **state)
 		"1 2",       "{} x",      "'a'",       "\"\xff\"",      "\"a\nb\"",   "[1}",
 		"{\"a\":1,}", "01",       "// no\n1",  "\"\\u0000\"",   "{\"\\u0000\":1}",
 		"{\"a\":1,\"a\":2}",      "{\"a\":{\"b\":1,\"b\":1}}",   "\"open",
+		"\"\xc1\x87\"", "{\"\xc1\x87\":1}", "[\"\xed\xa0\x80\"]",
 	};
 
 	(void)state;

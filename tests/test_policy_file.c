@@ -165,6 +165,22 @@ static void too_many_items_are_refused(void **state)
 	assert_non_null(strstr(err.message, "at most 32 items"));
 }
 
+/* Cut short, a text could end within a character. */
+static void a_description_that_has_no_room_is_refused(void **state)
+{
+	char text[POLICY_DESCRIPTION_MAX + 128], words[POLICY_DESCRIPTION_MAX];
+	struct policy_rules rules = { .initial_ms = 7 };
+	struct err err = { 0 };
+
+	(void)state;
+	memset(words, 'x', sizeof(words));
+	memcpy(words + sizeof(words) - 2, "\xc3\xa9", 2);
+	snprintf(text, sizeof(text), "{\n\"description\": \"%.*s\", \"config\": {" INITIAL "}}",
+		 (int)sizeof(words), words);
+	assert_int_equal(parse(text, &rules, &err), -EINVAL);
+	assert_non_null(strstr(err.message, "mine.json:2: description wants at most 511 bytes"));
+}
+
 /* ---- finding ---- */
 
 static void ones_own_file_stands_before_the_built_in_one(void **state)
@@ -258,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_caution_is_given_where_post_copy_stands),
 		cmocka_unit_test(each_mistake_is_named_by_line_and_key),
 		cmocka_unit_test(too_many_items_are_refused),
+		cmocka_unit_test(a_description_that_has_no_room_is_refused),
 		cmocka_unit_test(ones_own_file_stands_before_the_built_in_one),
 		cmocka_unit_test(steering_takes_what_is_said_and_defaults_for_the_rest),
 		cmocka_unit_test(what_cannot_be_is_refused_by_key),

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # `fuzz.sh libfuzzer|afl [HARNESS...]`: builds the harnesses with that engine and the sanitizers, in
-# a folder of their own, and runs each for FUZZ_SECONDS (60), FUZZ_JOBS (2) at a time. What they
-# find is in <folder>/found/: it belongs into the corpus, with the fix.
+# a folder of their own, and runs each for FUZZ_SECONDS (60), FUZZ_JOBS (2) at a time. FUZZ_SEED is
+# libFuzzer's: 0, another way every time; else the same way for the same code. What they find is in
+# <folder>/found/: it belongs into the corpus, with the fix.
 set -uo pipefail
 
 engine=${1:-libfuzzer}
@@ -10,6 +11,7 @@ top=${top_srcdir:?is the source folder}
 place=${top_builddir:?is the build folder}/fuzz-$engine
 seconds=${FUZZ_SECONDS:-60}
 jobs=${FUZZ_JOBS:-2}
+seed=${FUZZ_SEED:-0}
 input_max=16384
 shift
 
@@ -45,8 +47,9 @@ build() {
 run_libfuzzer() {
 	local name=$1
 
-	"$place/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -max_len=$input_max -timeout=10 \
-		-rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$place/found/$name-" \
+	"$place/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -seed="$seed" \
+		-max_len=$input_max -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		-artifact_prefix="$place/found/$name-" \
 		"$place/corpus/$name" "$top/tests/fuzz/corpus/$name" >"$place/$name.log" 2>&1 &&
 		awk -v name="$name" '
 			/cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") cov = $(i + 1) }
@@ -83,5 +86,5 @@ if (($# == 0)); then
 	set -- "${names[@]}"
 fi
 export -f run_one run_libfuzzer run_afl
-export engine top place seconds input_max
+export engine top place seconds seed input_max
 printf '%s\n' "$@" | xargs -P "$jobs" -I '{}' bash -c 'run_one {}'

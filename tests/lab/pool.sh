@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# pool.sh BUILDDIR [evacuation|cluster]: what is claimed of more than two hosts, and of a cluster, on
-# real Xen (`make check-pool`): three hosts, one of which is emptied onto the others; and two hosts
-# of a Corosync and Pacemaker cluster, whose guest is an ocf:xenferry:domain. Prints what check.sh
-# prints, and ends as it does. LAB_KEEP=1 leaves the lab up.
+# pool.sh BUILDDIR [evacuation|service|cluster]: what takes more than check.sh's lab, on real Xen
+# (`make check-pool`): three hosts, one of which is emptied onto the others; the daemon as systemd
+# runs it, hardened; and two hosts of a Corosync and Pacemaker cluster, whose guest is an
+# ocf:xenferry:domain. Prints what check.sh prints, and ends as it does. LAB_KEEP=1 leaves the lab up.
 set -euo pipefail
 
 # shellcheck source=tests/lab/check.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/check.sh"
 
-# Images of its own: a cluster's programs, and room for them.
+# Images of its own: systemd's and a cluster's programs, and room for them.
 LAB+=-pool
 RUN=$LAB/run
-DOM0_PACKAGES+=,corosync,pacemaker,crmsh
+DOM0_PACKAGES+=,corosync,pacemaker,crmsh,systemd
 HOST_MIB=1408
 DOM0_MIB=832
 
@@ -65,6 +65,31 @@ check_evacuation() {
 	check "evacuation: nothing left on A" eventually 20 clean A
 	check "evacuation: who went when is drawn" \
 		prints A '<svg' xenferry host-evacuate-timeline format=svg
+	close_tcp
+	lab_down
+}
+
+# ---- systemd's service --------------------------------------------------------------------------
+
+# has_service HOST: systemd, in a container that is the host itself but for its processes, runs the
+# daemon as its unit says.
+has_service() {
+	on "$1" start-service || return 1
+	prints "$1" '^NoNewPrivs:[[:space:]]*1$' cat "/proc/$(on "$1" pidof xenferryd)/status"
+}
+
+check_service() {
+	local host
+	lab_up --hosts 2
+	lab_install "$1"
+	start_guest A
+	for host in $(hosts); do
+		check "service: the hardened unit runs on $host" has_service "$host"
+	done
+	check "service: A to B" migrate A B
+	check_arrival "service" A B
+	check "service: B to A" migrate B A
+	check_arrival "service" B A
 	close_tcp
 	lab_down
 }
@@ -179,11 +204,11 @@ check_cluster() {
 
 check_pool() {
 	local part
-	[ $# -ge 1 ] || { echo "usage: pool.sh BUILDDIR [evacuation|cluster]" >&2; exit 2; }
+	[ $# -ge 1 ] || { echo "usage: pool.sh BUILDDIR [evacuation|service|cluster]" >&2; exit 2; }
 	require_lab
 	name_images
 	trap finish EXIT
-	for part in ${2:-evacuation cluster}; do "check_$part" "$1"; done
+	for part in ${2:-evacuation service cluster}; do "check_$part" "$1"; done
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

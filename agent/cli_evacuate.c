@@ -159,6 +159,23 @@ int cli_host_prevented(const struct cli_args *args, struct err *err)
 
 /* ---- emptying it ---- */
 
+/* Why a guest stays: what befell it, or each host's reason. */
+static void print_why(const struct json_value *guest)
+{
+	const struct json_value *reasons = json_get(guest, "reasons");
+	const char *name = json_get_string(guest, "name-label");
+	const char *why = json_get_string(json_get(guest, "error"), "message");
+
+	if (why || json_size(reasons) == 0)
+		fprintf(stderr, "xenferry: %s stays: %s\n", name, why ? why : "it was not begun");
+	for (size_t i = 0; !why && i < json_size(reasons); i++) {
+		const char *host = json_get_string(json_at(reasons, i), "host");
+
+		fprintf(stderr, "xenferry: %s stays: %s%s%s\n", name, host ? host : "",
+			host ? ": " : "", json_get_string(json_at(reasons, i), "message"));
+	}
+}
+
 static int print_plan(const struct cli_args *args, const struct json_value *plan, struct err *err)
 {
 	const struct json_value *guests = json_get(plan, "guests");
@@ -179,11 +196,13 @@ static int print_plan(const struct cli_args *args, const struct json_value *plan
 			json_get_double(predicted, "total_ms", 0) / 1000,
 			json_get_double(predicted, "downtime_ms", 0));
 	}
+	for (size_t i = 0; i < json_size(guests); i++)
+		if (!json_get_string(json_at(guests, i), "target"))
+			print_why(json_at(guests, i));
 	if (left == 0)
 		return 0;
-	return err_set(err, ERR_REFUSED, -EPERM,
-		       "%lld of %zu guests cannot go; host-get-vms-which-prevent-evacuation "
-		       "says why", left, json_size(guests));
+	return err_set(err, ERR_REFUSED, -EPERM, "%lld of %zu guests cannot go", left,
+		       json_size(guests));
 }
 
 /* Each guest that is left, with the reason. */
@@ -193,17 +212,11 @@ static void print_left(const struct json_value *evacuation)
 
 	for (size_t i = 0; i < json_size(guests); i++) {
 		const struct json_value *guest = json_at(guests, i);
-		const struct json_value *reason = json_at(json_get(guest, "reasons"), 0);
 		const char *state = json_get_string(guest, "state");
-		const char *why = json_get_string(json_get(guest, "error"), "message");
 
-		if ((state && strcmp(state, "moved") == 0) ||
-		    json_get_boolean(guest, "gone", false))
-			continue;
-		if (!why)
-			why = json_get_string(reason, "message");
-		fprintf(stderr, "xenferry: %s stays: %s\n", json_get_string(guest, "name-label"),
-			why ? why : "it was not begun");
+		if ((!state || strcmp(state, "moved") != 0) &&
+		    !json_get_boolean(guest, "gone", false))
+			print_why(guest);
 	}
 }
 

@@ -312,6 +312,16 @@ static void drop_gone(struct evacuation *evacuation)
 	}
 }
 
+/* Why a guest has no place is kept: the next survey may find other reasons, or none. */
+static void note_unplaced(struct evacuation *evacuation, const bool *wanted)
+{
+	struct err why;
+
+	for (size_t i = 0; i < evacuation->plan.guest_count; i++)
+		if (wanted[i] && evacuation_plan_why(&evacuation->plan, i, &why))
+			set_error(&evacuation->movers[i], why.code, why.message);
+}
+
 static int take_newcomers(struct evacuation *evacuation, const struct json_value *found,
 			  size_t *newcomers, struct err *err)
 {
@@ -331,6 +341,7 @@ static int take_newcomers(struct evacuation *evacuation, const struct json_value
 	}
 	if (evacuation_plan_place(&evacuation->plan, wanted) < 0)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for a plan");
+	note_unplaced(evacuation, wanted);
 	add_to_schedule(evacuation, known);
 	return 0;
 }

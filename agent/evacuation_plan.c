@@ -84,6 +84,24 @@ static void add_reason(struct evacuation_plan *plan, uint32_t guest, uint32_t ho
 	plan->reason_count += grown[plan->reason_count].message != NULL;
 }
 
+bool evacuation_plan_why(const struct evacuation_plan *plan, size_t guest, struct err *why)
+{
+	const struct evacuation_reason *reason = plan->reasons;
+	bool anywhere;
+
+	if (plan->guests[guest].target != PLACEMENT_NONE)
+		return false;
+	while (reason < plan->reasons + plan->reason_count && reason->guest != guest)
+		reason++;
+	if (reason == plan->reasons + plan->reason_count)
+		return false;
+	anywhere = reason->host == PLACEMENT_NONE;
+	(void)err_set(why, reason->code, -EPERM, "%s%s%s",
+		      anywhere ? "" : plan->hosts[reason->host].place.name,
+		      anywhere ? "" : ": ", reason->message);
+	return true;
+}
+
 void evacuation_plan_write_reasons(const struct evacuation_plan *plan, size_t guest,
 				   struct json_writer *writer)
 {

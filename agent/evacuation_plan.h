@@ -85,6 +85,8 @@ uint32_t evacuation_plan_add_host(struct evacuation_plan *plan, const char *name
 uint32_t evacuation_plan_add_guest(struct evacuation_plan *plan, const char *uuid,
 				   const char *name);
 
+/* Why a guest has no place, by the first reason; false: it has one, or there is no reason. */
+bool evacuation_plan_why(const struct evacuation_plan *plan, size_t guest, struct err *why);
 /* Writes "reasons": an array of those of one guest. */
 void evacuation_plan_write_reasons(const struct evacuation_plan *plan, size_t guest,
 				   struct json_writer *writer);

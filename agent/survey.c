@@ -18,7 +18,7 @@
 #include "log.h"
 #include "uuid.h"
 
-#define CONNECT_MS 5000
+#define CONNECT_MS 15000 /* a busy host starts a worker to answer */
 #define WELCOME_MS 5000
 #define MEASURE_US 1000000 /* of a guest's dirty rate, and of all guests' at most: */
 #define MEASURE_ALL_US 30000000

@@ -106,11 +106,17 @@ static void guests_have_targets_and_predictions(void **state)
 
 static void without_room_the_reason_says_how_much_there_is(void **state)
 {
+	struct err why = { ERR_NONE, "" };
+
 	(void)state;
 	assert_int_equal(plan_for("", SURVEY(GUEST("g1", "99") "," GUEST("g2", "8"))), 1);
 	assert_null(target_of("g1"));
 	assert_true(has_reason("g1", "it needs 94 MiB"));
+	assert_true(evacuation_plan_why(&plan, 0, &why));
+	assert_int_equal(why.code, ERR_NO_MEMORY);
+	assert_non_null(strstr(why.message, "B: it needs 94 MiB"));
 	assert_non_null(target_of("g2"));
+	assert_false(evacuation_plan_why(&plan, 1, &why));
 }
 
 static void a_host_that_refuses_a_guest_is_left_out(void **state)

@@ -3,7 +3,7 @@
 # pool.sh BUILDDIR [evacuation|service|cluster]: what takes more than check.sh's lab, on real Xen
 # (`make check-pool`): three hosts, one of which is emptied onto the others; the daemon as systemd
 # runs it, hardened; and two hosts of a Corosync and Pacemaker cluster, whose guest is an
-# ocf:xenferry:domain. Prints what check.sh prints, and ends as it does. LAB_KEEP=1 leaves the lab up.
+# ocf:xenferry:domain. Prints what check.sh prints, and ends as it does.
 set -euo pipefail
 
 # shellcheck source=tests/lab/check.sh
@@ -28,13 +28,12 @@ runs_at() {
 		grep -qx "$1"
 }
 
-# apart: the two guests come to two hosts, by the host list's rules.
+# The two guests are to come to two hosts, by the host list's rules.
 keep_apart() {
 	on A "sed -i 's/]}\$/], \"guests\": [{\"name\": \"g1\", \"apart\": \"pair\"}, \
 		{\"name\": \"idle\", \"apart\": \"pair\"}]}/' /etc/xenferry/hosts.json"
 }
 
-# where_each_is: one host that is not A for each guest, and not the same.
 went_to_two_hosts() {
 	local g1_at
 	g1_at=$(lab_guest_where)

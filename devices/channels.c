@@ -163,26 +163,31 @@ static struct channel_buffer *free_channel(struct channels *channels)
 	return NULL;
 }
 
-/* Waits as long as the limit demands. */
-static void obey_limit(struct channels *channels)
+/* Waits as long as the limit demands; returns whether it did. */
+static bool obey_limit(struct channels *channels)
 {
 	uint64_t now_us = clock_now_us(channels->clock);
 	uint64_t wait_us = bucket_wait_us(&channels->bucket, now_us);
 
 	if (wait_us > 0)
 		clock_sleep_us(channels->clock, wait_us);
+	return wait_us > 0;
 }
 
 uint8_t *channels_room(struct channels *channels, struct frame *frame, struct err *err)
 {
 	uint64_t begun_us = clock_now_us(channels->clock);
 	struct channel_buffer *channel;
+	bool waited = false;
 
-	while ((channel = free_channel(channels)) == NULL)
+	while ((channel = free_channel(channels)) == NULL) {
+		waited = true;
 		if (move_some(channels, POLLOUT, in_hand, push, err) < 0)
 			return NULL;
-	obey_limit(channels);
-	channels->waited_us += clock_now_us(channels->clock) - begun_us;
+	}
+	waited |= obey_limit(channels);
+	if (waited)
+		channels->waited_us += clock_now_us(channels->clock) - begun_us;
 	frame->sequence = channels->sequence;
 	return channel->bytes + FRAME_HEADER_BYTES;
 }

@@ -156,7 +156,7 @@ static int fill_room(struct sender *sender, uint8_t *room, const uint8_t *const 
 static int send_pages(struct sender *sender, const uint64_t *entries, const uint8_t *const *pages,
 		      size_t count, uint32_t pass, struct err *err)
 {
-	uint64_t hashes[FRAME_PAGES_MAX], waited_us = sender->channels.waited_us;
+	uint64_t hashes[FRAME_PAGES_MAX];
 	struct frame frame;
 	uint8_t *payload = begin_frame(sender, &frame, err);
 	int rc;
@@ -171,7 +171,7 @@ static int send_pages(struct sender *sender, const uint64_t *entries, const uint
 		if (libxc_pfn(entries[i]) < HASHES_MAX)
 			sender->sent_hashes[libxc_pfn(entries[i])] = hashes[i];
 	rc = channels_send(&sender->channels, &frame, err);
-	packer_sent(sender->packer, &frame, sender->channels.waited_us - waited_us);
+	packer_sent(sender->packer, &frame, sender->channels.waited_us, sender->channels.bytes);
 	count_pages(sender);
 	return rc;
 }

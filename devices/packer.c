@@ -15,7 +15,8 @@
 /* Of a frame's bytes, what is tried to see whether they can be compressed at all. */
 #define SAMPLE_BYTES 4096u
 #define SAMPLES 4u
-#define PROBE_BYTES 65536u
+/* Of a frame, what every compressor is measured on: a quarter, but at least so much. */
+#define PROBE_BYTES 32768u
 
 struct packer {
 	const struct clock *clock;
@@ -26,9 +27,10 @@ struct packer {
 	struct packer_totals totals;
 	uint64_t zero_hash;
 	uint64_t packing_us; /* of the frame in hand */
-	uint64_t last_sent_us;
-	uint8_t plain[FRAME_PAYLOAD_MAX];
-	uint8_t scratch[PROBE_BYTES];
+	/* when the last frame was sent, and as it was then */
+	uint64_t sent_us, waited_us, taken_bytes;
+	uint8_t plain[FRAME_PAYLOAD_MAX]; /* where they do not lie in the payload: packer_room() */
+	uint8_t sample[SAMPLE_BYTES];
 };
 
 static const uint8_t zero_page[PAGE_BYTES];
@@ -43,7 +45,7 @@ struct packer *packer_new(const struct clock *clock, unsigned compress, struct s
 	packer->sent = sent;
 	codec_choice_init(&packer->choice, compress);
 	packer->zero_hash = page_hash(zero_page);
-	packer->last_sent_us = clock_now_us(clock);
+	packer->sent_us = clock_now_us(clock);
 	packer->codecs = codecs_new();
 	packer->cache = page_cache_new(PACKER_CACHE_PAGES);
 	if (packer->codecs && packer->cache)
@@ -155,7 +157,7 @@ static bool looks_compressible(struct packer *packer, const uint8_t *plain, size
 	for (size_t i = 0; i < SAMPLES; i++) {
 		const uint8_t *sample = plain + i * (size - SAMPLE_BYTES) / (SAMPLES - 1);
 		size_t got = codec_compress(packer->codecs, CODEC_LZ4, sample, SAMPLE_BYTES,
-					    packer->scratch, SAMPLE_BYTES);
+					    packer->sample, SAMPLE_BYTES);
 
 		left += got > 0 ? got : SAMPLE_BYTES;
 		tried += SAMPLE_BYTES;
@@ -163,49 +165,53 @@ static bool looks_compressible(struct packer *packer, const uint8_t *plain, size
 	return left < tried - (tried >> WORTH_SHIFT);
 }
 
-/* Measures every compressor on a part of the frame. */
-static void probe(struct packer *packer, const uint8_t *plain, size_t size)
+/* Measures every compressor, for `auto`. `room`: for a frame. */
+static void probe(struct packer *packer, const uint8_t *plain, size_t size, uint8_t *room)
 {
-	size_t part = size < PROBE_BYTES ? size : PROBE_BYTES;
+	size_t least = size < PROBE_BYTES ? size : PROBE_BYTES;
+	size_t part = size / 4 < least ? least : size / 4;
 
 	for (enum codec codec = CODEC_LZ4; codec < CODECS; codec++) {
 		uint64_t begun_us = clock_now_us(packer->clock);
 		size_t got = codec_compress(packer->codecs, codec, plain + (size - part) / 2, part,
-					    packer->scratch, part);
+					    room, part);
 		uint64_t us = clock_now_us(packer->clock) - begun_us;
 
 		codec_choice_note(&packer->choice, codec, part, got > 0 ? got : part, (double)us);
 	}
 }
 
-/* Returns what `plain` came to in `payload`, or 0 when it is better sent as it is. */
-static size_t compress(struct packer *packer, const uint8_t *plain, size_t size, uint8_t *payload,
-		       enum codec *codec)
+/* Puts the `size` bytes at `plain` into `payload`, compressed where that pays. */
+static void compress(struct packer *packer, const uint8_t *plain, size_t size, uint8_t *payload,
+		     struct frame *frame)
 {
-	if (size < SAMPLE_BYTES) /* hardly anything to be told */
-		return 0;
-	if (codec_choice_probes(&packer->choice))
-		probe(packer, plain, size);
-	*codec = packer->choice.chosen;
-	if (*codec == CODEC_NONE || !looks_compressible(packer, plain, size))
-		return 0;
-	return codec_compress(packer->codecs, *codec, plain, size, payload,
-			      size - (size >> WORTH_SHIFT));
+	enum codec codec = packer->choice.chosen;
+	size_t packed = 0;
+
+	if (plain == payload)
+		return;
+	if (size >= SAMPLE_BYTES && looks_compressible(packer, plain, size))
+		packed = codec_compress(packer->codecs, codec, plain, size, payload,
+					size - (size >> WORTH_SHIFT));
+	if (packed == 0) {
+		memcpy(payload, plain, size);
+		return;
+	}
+	frame->codec = codec;
+	frame->size = (uint32_t)packed;
 }
 
 uint8_t *packer_room(struct packer *packer, uint8_t *payload)
 {
-	bool may_compress = packer->choice.automatic || packer->choice.chosen != CODEC_NONE;
-
-	return may_compress ? packer->plain : payload;
+	return packer->choice.chosen == CODEC_NONE ? payload : packer->plain;
 }
 
 void packer_pages(struct packer *packer, const uint64_t *entries, size_t count, uint32_t pass,
 		  struct frame *frame, uint8_t *payload, uint64_t *hashes)
 {
 	uint8_t *plain = packer_room(packer, payload);
-	size_t size, packed;
 	uint64_t begun_us;
+	size_t size;
 
 	assert(count > 0 && count <= FRAME_PAGES_MAX);
 	size = pack_plain(packer, entries, count, pass, plain, hashes);
@@ -213,28 +219,27 @@ void packer_pages(struct packer *packer, const uint64_t *entries, size_t count, 
 	frame->codec = CODEC_NONE;
 	frame->size = frame->plain_size = (uint32_t)size;
 	frame->checksum = frame_checksum(frame, hashes, count * sizeof(hashes[0]));
-	packer->packing_us = 0;
-	if (plain == payload)
-		return;
+	if (size >= SAMPLE_BYTES && codec_choice_probes(&packer->choice))
+		probe(packer, plain, size, plain == payload ? packer->plain : payload);
 	begun_us = clock_now_us(packer->clock);
-	packed = compress(packer, plain, size, payload, &frame->codec);
+	compress(packer, plain, size, payload, frame);
 	packer->packing_us = clock_now_us(packer->clock) - begun_us;
-	if (packed > 0)
-		codec_choice_note(&packer->choice, frame->codec, size, packed,
-				  (double)packer->packing_us);
-	if (packed > 0) {
-		frame->size = (uint32_t)packed;
-		return;
-	}
-	frame->codec = CODEC_NONE;
-	memcpy(payload, plain, size);
 }
 
-void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us)
+void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us,
+		 uint64_t taken_bytes)
 {
 	uint64_t now_us = clock_now_us(packer->clock);
+	const struct codec_frame sent = {
+		.plain_bytes = frame->plain_size,
+		.taken_bytes = taken_bytes - packer->taken_bytes,
+		.us = now_us - packer->sent_us,
+		.waited_us = waited_us - packer->waited_us,
+		.packing_us = packer->packing_us,
+	};
 
-	codec_choice_sent(&packer->choice, frame->plain_size, frame->size,
-			  now_us - packer->last_sent_us, waited_us, packer->packing_us);
-	packer->last_sent_us = now_us;
+	codec_choice_sent(&packer->choice, &sent);
+	packer->sent_us = now_us;
+	packer->waited_us = waited_us;
+	packer->taken_bytes = taken_bytes;
 }

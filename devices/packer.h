@@ -28,8 +28,8 @@ struct packer *packer_new(const struct clock *clock, unsigned compress, struct s
 void packer_free(struct packer *packer);
 
 /*
- * Where the next frame's pages are to be read to, FRAME_PAYLOAD_MAX bytes: `payload` itself where
- * nothing is compressed, so that they are not copied once more.
+ * Where the next frame's pages are to be read to, FRAME_PAYLOAD_MAX bytes: `payload` itself while
+ * nothing is compressed, so that they are not copied once more. Good until packer_sent().
  */
 uint8_t *packer_room(struct packer *packer, uint8_t *payload);
 /*
@@ -39,8 +39,12 @@ uint8_t *packer_room(struct packer *packer, uint8_t *payload);
  */
 void packer_pages(struct packer *packer, const uint64_t *entries, size_t count, uint32_t pass,
 		  struct frame *frame, uint8_t *payload, uint64_t *hashes);
-/* The frame has gone, `waited_us` of it spent waiting for the link: what `auto` learns from. */
-void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us);
+/*
+ * The frame was given to the connections: they have taken `taken_bytes` so far, in all, and kept us
+ * waiting for `waited_us`. What `auto` learns from.
+ */
+void packer_sent(struct packer *packer, const struct frame *frame, uint64_t waited_us,
+		 uint64_t taken_bytes);
 
 const struct packer_totals *packer_totals(const struct packer *packer);
 

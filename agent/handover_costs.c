@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "handover_costs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,21 @@ void costs_init(struct costs *costs)
 	*costs = (struct costs){ .fixed_ms = FIRST_FIXED_MS,
 				 .deviation_ms = FIRST_DEVIATION_MS,
 				 .suspend_ms = FIRST_SUSPEND_MS };
+}
+
+void costs_guess(struct costs *costs, const struct costs *others, size_t count)
+{
+	double fixed_ms = 0, suspend_ms = 0;
+
+	costs_init(costs);
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		fixed_ms += others[i].fixed_ms;
+		suspend_ms += others[i].suspend_ms;
+	}
+	costs->fixed_ms = fixed_ms / (double)count;
+	costs->suspend_ms = suspend_ms / (double)count;
 }
 
 double costs_margin_ms(const struct costs *costs, double copy_ms)
@@ -100,15 +116,20 @@ void costs_learn(struct costs *costs, const struct record *record, bool limited)
 /* ---- keeping ---- */
 
 /* A name of a host may be an address with a port: what no file's name should hold becomes '_'. */
+static void make_safe(char *name)
+{
+	for (char *c = name; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", *c))
+			*c = '_';
+}
+
 static void path_of(const char *folder, const char *target, const char *plan,
 		    char path[PATH_BYTES])
 {
 	char name[160];
 
 	snprintf(name, sizeof(name), "%.64s.%.64s", target, plan);
-	for (char *c = name; *c; c++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", *c))
-			*c = '_';
+	make_safe(name);
 	snprintf(path, PATH_BYTES, "%.256s/costs/%s.json", folder, name);
 }
 
@@ -119,24 +140,59 @@ static double bounded(const struct json_value *json, const char *key, double fal
 	return value >= 0 && value <= COST_MAX_MS ? value : fallback;
 }
 
-void costs_read(const char *folder, const char *target, const char *plan, struct costs *costs)
+/* -ENOENT: nothing is known there. */
+static int read_file(const char *path, struct costs *costs)
 {
-	CLEANUP_JSON_VALUE struct json_value *json = NULL;
-	char path[PATH_BYTES];
-	int64_t rate, samples;
+	CLEANUP_JSON_VALUE struct json_value *json = json_parse_file(path, COSTS_FILE_MAX, NULL);
+	int64_t rate = json_get_integer(json, "send_bytes_per_s", 0);
+	int64_t samples = json_get_integer(json, "samples", 0);
 
-	costs_init(costs);
-	path_of(folder, target, plan, path);
-	json = json_parse_file(path, COSTS_FILE_MAX, NULL);
-	rate = json_get_integer(json, "send_bytes_per_s", 0);
-	samples = json_get_integer(json, "samples", 0);
 	if (!json || rate < 0 || samples < 0 || samples > UINT32_MAX)
-		return;
+		return -ENOENT;
 	costs->fixed_ms = bounded(json, "fixed_ms", costs->fixed_ms);
 	costs->deviation_ms = bounded(json, "deviation_ms", costs->deviation_ms);
 	costs->suspend_ms = bounded(json, "suspend_ms", costs->suspend_ms);
 	costs->send_bytes_per_s = (uint64_t)rate;
 	costs->samples = (uint32_t)samples;
+	return 0;
+}
+
+/* What is kept of that plan, whatever the target. Returns how many. */
+static size_t read_others(const char *folder, const char *plan,
+			  struct costs others[COSTS_OTHERS_MAX])
+{
+	char path[PATH_BYTES], ending[80];
+	CLEANUP_DIR DIR *dir = NULL;
+	const struct dirent *entry;
+	size_t count = 0;
+
+	snprintf(ending, sizeof(ending), ".%.64s.json", plan);
+	make_safe(ending);
+	snprintf(path, sizeof(path), "%.256s/costs", folder);
+	dir = opendir(path);
+	while (dir && count < COSTS_OTHERS_MAX && (entry = readdir(dir)) != NULL) {
+		size_t length = strlen(entry->d_name);
+
+		if (length <= strlen(ending) ||
+		    strcmp(entry->d_name + length - strlen(ending), ending) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%.256s/costs/%.255s", folder, entry->d_name);
+		costs_init(&others[count]);
+		if (read_file(path, &others[count]) == 0 && others[count].samples > 0)
+			count++;
+	}
+	return count;
+}
+
+void costs_read(const char *folder, const char *target, const char *plan, struct costs *costs)
+{
+	struct costs others[COSTS_OTHERS_MAX];
+	char path[PATH_BYTES];
+
+	costs_init(costs);
+	path_of(folder, target, plan, path);
+	if (read_file(path, costs) < 0)
+		costs_guess(costs, others, read_others(folder, plan, others));
 }
 
 static int put(const char *path, const char *text, struct err *err)

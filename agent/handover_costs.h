@@ -7,6 +7,7 @@
 #ifndef XENFERRY_HANDOVER_COSTS_H
 #define XENFERRY_HANDOVER_COSTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -22,7 +23,16 @@ struct costs {
 
 /* Before anything is known: what the handover plan takes on an idle host. */
 void costs_init(struct costs *costs);
-/* What is kept in <folder>/costs for that pair; as costs_init() where there is nothing. */
+/*
+ * A first guess at a pair that nothing is known of: the mean of what `others` took by the same
+ * plan. It is no sample, and nothing is said of the connection's rate. `count` 0: as costs_init().
+ */
+void costs_guess(struct costs *costs, const struct costs *others, size_t count);
+/*
+ * What is kept in <folder>/costs for that pair; where there is nothing, a guess from those of other
+ * targets, COSTS_OTHERS_MAX at most. Never fails: what cannot be read is not known.
+ */
+#define COSTS_OTHERS_MAX 32
 void costs_read(const char *folder, const char *target, const char *plan, struct costs *costs);
 /* Replaces it. */
 int costs_write(const char *folder, const char *target, const char *plan,

@@ -122,6 +122,42 @@ static void what_is_written_is_read_again_for_that_pair_and_plan_only(void **sta
 	assert_int_equal(rmdir(folder), 0);
 }
 
+static void a_target_that_is_new_is_taken_to_be_like_the_others(void **state)
+{
+	const struct costs near = { 40, 1, 10, 123456789, 7 }, far = { 120, 5, 50, 1000, 2 };
+	const struct costs other_plan = { 500, 5, 30, 1000, 2 };
+	static const char *const names[] = { "near.handover", "far.handover", "far.xenopsd" };
+	char folder[] = "/tmp/costs.XXXXXX", path[64];
+	struct costs first, read;
+	struct record record;
+	struct err err;
+
+	(void)state;
+	costs_init(&first);
+	assert_non_null(mkdtemp(folder));
+	costs_read(folder, "new", "handover", &read);
+	assert_memory_equal(&read, &first, sizeof(read));
+	assert_int_equal(costs_write(folder, "near", "handover", &near, &err), 0);
+	assert_int_equal(costs_write(folder, "far", "handover", &far, &err), 0);
+	assert_int_equal(costs_write(folder, "far", "xenopsd", &other_plan, &err), 0);
+	costs_read(folder, "new", "handover", &read);
+	assert_float_equal(read.fixed_ms, 80, TOLERANCE);
+	assert_float_equal(read.suspend_ms, 30, TOLERANCE);
+	assert_float_equal(read.deviation_ms, first.deviation_ms, TOLERANCE);
+	assert_int_equal(read.send_bytes_per_s, 0);
+	assert_int_equal(read.samples, 0);
+	went(&record, 140); /* and one of its own counts more than theirs */
+	costs_learn(&read, &record, false);
+	assert_float_equal(read.fixed_ms, 40, TOLERANCE);
+	for (int i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/costs/%s.json", folder, names[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	snprintf(path, sizeof(path), "%s/costs", folder);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +166,7 @@ int main(void)
 		cmocka_unit_test(what_tells_nothing_is_not_learnt),
 		cmocka_unit_test(a_limited_copy_teaches_no_rate),
 		cmocka_unit_test(what_is_written_is_read_again_for_that_pair_and_plan_only),
+		cmocka_unit_test(a_target_that_is_new_is_taken_to_be_like_the_others),
 	};
 
 	return cmocka_run_group_tests_name("costs", tests, NULL, NULL);

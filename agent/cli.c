@@ -70,7 +70,7 @@ const struct cli_verb cli_verbs[] = {
 	  } },
 	{ "vm-suspend", "put a guest into a file; it is gone from this host then",
 	  cli_vm_suspend, NULL, { GUEST, SAVED, COMPRESS, ASYNC } },
-	{ "vm-resume", "let a guest go on that is in a file; which stays",
+	{ "vm-resume", "let a guest go on that is in a file, also one of xl save's; which stays",
 	  cli_vm_resume, NULL, { SAVED, ASYNC } },
 	{ "vm-checkpoint", "put a guest as it is now into a file; it runs on",
 	  cli_vm_checkpoint, NULL, { GUEST, SAVED, COMPRESS, ASYNC } },

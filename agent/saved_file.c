@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "libxc_stream.h"
+#include "xl_guest.h"
 
 /* Xen: tools/xl/xl.h, struct save_file_header */
 #define MAGIC_BYTES 32
@@ -225,22 +228,41 @@ static int read_header(struct saved_file *file, struct header *header, struct er
 	return 0;
 }
 
-/* The description, within the header's optional data. */
-static int take_description(const struct saved_file *file, const uint8_t *optional, size_t size,
-			    struct description *guest, struct err *err)
+/* What plain `xl save` wrote has xl's configuration, and nothing after it. */
+static int take_xl_config(const struct saved_file *file, const uint8_t *config, size_t size,
+			  struct description *guest, struct err *err)
+{
+	struct err why;
+	int rc;
+
+	if (size > GUEST_CONFIG_MAX)
+		rc = err_set(&why, ERR_INCOMPATIBLE, -EFBIG,
+			     "its configuration has more than %d bytes", GUEST_CONFIG_MAX);
+	else
+		rc = xl_guest_describe(config, size, guest, &why);
+	if (rc < 0)
+		return err_set(err, why.code, rc,
+			       "%s was saved by xl: %s: resume it with 'xl restore'", file->path,
+			       why.message);
+	return 0;
+}
+
+/* The description, or what there is in its place, within the header's optional data. */
+static int take_optional(const struct saved_file *file, const uint8_t *optional, size_t size,
+			 struct description *guest, struct err *err)
 {
 	uint32_t config_bytes = 0;
 	size_t at = sizeof(config_bytes);
 
 	if (size >= at)
 		memcpy(&config_bytes, optional, sizeof(config_bytes));
+	if (size >= at && config_bytes == size - at && !file->framed)
+		return take_xl_config(file, optional + at, config_bytes, guest, err);
 	if (size < at || config_bytes > size - at ||
 	    size - at - config_bytes < sizeof(our_mark) ||
 	    memcmp(optional + at + config_bytes, our_mark, sizeof(our_mark)) != 0)
 		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,
-			       "%s was saved by xl, which does not say in it with which flags, "
-			       "paging pool and device nodes the domain was made: resume it with "
-			       "'xl restore', and save it with vm-suspend from then on",
+			       "%s says in no form that is known here which guest it has",
 			       file->path);
 	at += config_bytes + sizeof(our_mark);
 	return description_decode(guest, optional + at, size - at, err);
@@ -257,6 +279,29 @@ static int skip_libxl(const struct saved_file *file, struct err *err)
 	    libxl.options != 0 || le32toh(libxl.record) != LIBXL_CONTEXT || libxl.length != 0)
 		return err_set(err, ERR_INCOMPATIBLE, -EBADMSG,
 			       "%s has no stream of libxl's where it should", file->path);
+	return 0;
+}
+
+/* Only the stream itself says which Xen wrote it; `fd` stays at its beginning. */
+static int read_xen_version(const struct saved_file *file, struct description *guest,
+			    struct err *err)
+{
+	uint8_t headers[LIBXC_IMAGE_BYTES + LIBXC_DOMAIN_BYTES];
+	struct {
+		uint32_t major, minor;
+	} xen;
+	struct libxc_stream stream = { .image = false };
+	int rc = read_all(file, headers, sizeof(headers), err);
+
+	if (rc == 0)
+		rc = libxc_walk(&stream, headers, sizeof(headers), err);
+	if (rc < 0)
+		return rc;
+	if (lseek(file->fd, -(off_t)sizeof(headers), SEEK_CUR) < 0)
+		return err_errno(err, "read %s", file->path);
+	memcpy(&xen, headers + LIBXC_IMAGE_BYTES + LIBXC_XEN_AT, sizeof(xen));
+	snprintf(guest->xen_version, sizeof(guest->xen_version), "%" PRIu32 ".%" PRIu32,
+		 le32toh(xen.major), le32toh(xen.minor));
 	return 0;
 }
 
@@ -280,9 +325,11 @@ int saved_file_open(struct saved_file *file, struct description *guest, struct e
 		return err_errno(err, "read %s", file->path);
 	rc = read_all(file, optional, header.optional_bytes, err);
 	if (rc == 0)
-		rc = take_description(file, optional, header.optional_bytes, guest, err);
+		rc = take_optional(file, optional, header.optional_bytes, guest, err);
 	if (rc == 0 && !file->framed)
 		rc = skip_libxl(file, err);
+	if (rc == 0 && !guest->xen_version[0])
+		rc = read_xen_version(file, guest, err);
 	return rc;
 }
 

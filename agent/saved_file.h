@@ -55,8 +55,9 @@ void saved_file_drop(struct saved_file *file);
 /* ---- reading ---- */
 
 /*
- * Opens it, says which guest it has, and leaves `fd` where the stream begins. ERR_INCOMPATIBLE
- * with the remedy when it is none of ours.
+ * Opens it, says which guest it has, and leaves `fd` where the stream begins. A file that plain
+ * `xl save` wrote is read as well. ERR_INCOMPATIBLE when it is neither, with the remedy when it is
+ * xl's and has what cannot be made here.
  */
 int saved_file_open(struct saved_file *file, struct description *guest, struct err *err);
 

@@ -51,7 +51,7 @@ struct device {
 	enum device_kind kind;
 	uint32_t id;             /* 51712 is xvda; 0 is the first VIF */
 	enum attach attach;      /* VBD only */
-	uint64_t size_bytes;     /* VBD only: the target's disk must have the same */
+	uint64_t size_bytes;     /* VBD only: the target's disk must have the same; 0: not known */
 	struct disk_identity identity; /* VBD only */
 	struct device_node backend[DEVICE_NODES_MAX];  /* nodes to write again at the target */
 	struct device_node frontend[DEVICE_NODES_MAX];

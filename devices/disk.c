@@ -211,7 +211,7 @@ static int compare(const char *path, const struct storage *here, const struct de
 {
 	const char *this, *that;
 
-	if (here->size_bytes != there->size_bytes)
+	if (there->size_bytes && here->size_bytes != there->size_bytes)
 		return err_set(err, ERR_REFUSED, -EINVAL,
 			       "%s has %" PRIu64 " bytes here and %" PRIu64 " at the source: is it "
 			       "the same disk?", path, here->size_bytes, there->size_bytes);

@@ -20,6 +20,7 @@
 
 #define LIBXC_IMAGE_BYTES 24  /* the image header, big-endian */
 #define LIBXC_DOMAIN_BYTES 16 /* the domain header; from here on little-endian */
+#define LIBXC_XEN_AT 8        /* in it: Xen's major and minor version, 32 bits each */
 #define LIBXC_RECORD_BYTES 8  /* a record's header: type and length */
 #define LIBXC_PAGES_HEADER_BYTES 8 /* of a PAGE_DATA record's body: count, reserved */
 #define LIBXC_BODY_MAX 0x08000000u /* 128 MiB, libxenguest's own bound */

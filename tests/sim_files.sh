@@ -37,6 +37,27 @@ for compress in none zstd; do
 	rm -f "$saves/g1"
 done
 
+# Its header, its configuration and nothing of ours.
+as_xl_saves() {
+	/usr/bin/python3 "${top_srcdir:?}/tests/xl_saved.py" "$saves/$1" g1 "$(guest_uuid 1)" 64 \
+		/run/sim/disks/g1-0 "$(guest_mac 1 0)"
+}
+
+check 'as xl saves: into a file' exits 0 '' ferry A vm-checkpoint vm=g1 file="$saves/twin"
+check 'as xl saves: it is made one of those' as_xl_saves twin
+check 'as xl saves: who runs already is refused' exits 7 'on this host already' \
+	ferry A vm-resume file="$saves/twin"
+check 'as xl saves: into another file' exits 0 '' ferry A vm-suspend vm=g1 file="$saves/xl"
+check 'as xl saves: it is made one of those, too' as_xl_saves xl
+[[ ! -e $verifier ]] || check 'as xl saves: Xen'"'"'s own verifier finds no fault in it' \
+	is_verified "$saves/xl"
+check 'as xl saves: and out of it' exits 0 '' ferry A vm-resume file="$saves/xl"
+check 'as xl saves: the guest is well' is_well 1 A 1 1
+check 'as xl saves: it moves on' move A B g1
+check 'as xl saves: and is well there' is_well 1 B 1 1
+check 'as xl saves: and back' move B A g1
+rm -f "$saves/twin" "$saves/xl"
+
 check 'a checkpoint' exits 0 '' ferry A vm-checkpoint vm=g1 file="$saves/checkpoint"
 check 'the guest runs on' is_well 1 A 1 1
 check 'its file is there' test "$(files)" = checkpoint

@@ -262,6 +262,14 @@ static void a_disk_of_another_size_is_another_disk(void **state)
 	assert_non_null(strstr(fixture->reasons.list[0].message, "is it the same disk?"));
 }
 
+static void a_disk_whose_size_nobody_knows_is_not_compared(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->guest.devices[0].size_bytes = 0; /* a file of xl's does not say it */
+	assert_int_equal(examine(fixture, true), 0);
+}
+
 static void a_disk_of_the_same_size_under_the_same_path_may_be_another(void **state)
 {
 	struct fixture *fixture = *state;
@@ -517,6 +525,7 @@ int main(void)
 		TEST(a_file_is_welcome_only_where_disks_come_late),
 		TEST(every_reason_is_given_at_once),
 		TEST(a_disk_of_another_size_is_another_disk),
+		TEST(a_disk_whose_size_nobody_knows_is_not_compared),
 		TEST(a_disk_of_the_same_size_under_the_same_path_may_be_another),
 		TEST(a_taken_interface_name_is_a_reason),
 		TEST(what_a_peer_makes_up_is_neither_looked_up_nor_written),

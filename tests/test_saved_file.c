@@ -35,6 +35,7 @@ static int set_up(void **state)
 	description_init(&scene->read);
 	snprintf(scene->guest.name, sizeof(scene->guest.name), "g1");
 	snprintf(scene->guest.uuid, sizeof(scene->guest.uuid), UUID);
+	snprintf(scene->guest.xen_version, sizeof(scene->guest.xen_version), "4.17");
 	scene->guest.type = GUEST_PVH;
 	scene->guest.vcpus = 1;
 	scene->guest.pages_max = scene->guest.pages_now = 256;
@@ -178,18 +179,83 @@ static void a_damaged_file_is_refused_or_read(void **state)
 	close(fd);
 }
 
-static void a_file_of_xl_alone_is_left_to_xl(void **state)
+/* ---- what plain `xl save` writes ---- */
+
+#define XL_CONFIG(type) \
+	"{ \"c_info\": { \"type\": \"" type "\", \"name\": \"g1\", \"uuid\": \"" UUID "\" }," \
+	" \"b_info\": { \"max_memkb\": 98304, \"target_memkb\": 98304 } }"
+
+/* libxl's header and context, libxenguest's two headers: of Xen 4.17. */
+static const uint8_t xl_stream[] = {
+	'L', 'i', 'b', 'x', 'l', 'F', 'm', 't', 0, 0, 0, 2, 0, 0, 0, 0,
+	1, 0, 0, 0, 0, 0, 0, 0,
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x58, 0x45, 0x4e, 0x46,
+	0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0,
+	2, 0, 0, 0, 12, 0, 0, 0, 4, 0, 0, 0, 17, 0, 0, 0,
+};
+
+#define XL_STREAM_AT 24 /* where libxenguest's begins */
+
+/* As xl writes it, with the NUL; `stream_bytes` of the stream. */
+static void write_as_xl(const struct scene *scene, const char *config, size_t stream_bytes)
 {
-	struct scene *scene = *state;
 	static const char magic[32] = "Xen saved domain, xl format\n \0 \r";
-	const uint32_t rest[5] = { 0x01020304, 3, 0, 4, 0 };
-	int fd = open(scene->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	const uint32_t config_bytes = (uint32_t)strlen(config) + 1;
+	const uint32_t rest[5] = { 0x01020304, 3, 0, 4 + config_bytes, config_bytes };
+	int fd = open(scene->path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 
 	assert_int_equal(write(fd, magic, sizeof(magic)), sizeof(magic));
 	assert_int_equal(write(fd, rest, sizeof(rest)), sizeof(rest));
+	assert_int_equal(write(fd, config, config_bytes), config_bytes);
+	assert_int_equal(write(fd, xl_stream, stream_bytes), stream_bytes);
 	close(fd);
-	assert_int_equal(saved_file_open(&scene->file, &scene->read, &scene->err), -EBADMSG);
+}
+
+static void a_file_of_xl_alone_is_read_up_to_its_memory(void **state)
+{
+	struct scene *scene = *state;
+	uint8_t stream[sizeof(xl_stream) - XL_STREAM_AT];
+
+	write_as_xl(scene, XL_CONFIG("pvh"), sizeof(xl_stream));
+	assert_int_equal(saved_file_open(&scene->file, &scene->read, &scene->err), 0);
+	assert_string_equal(scene->read.uuid, UUID);
+	assert_string_equal(scene->read.xen_version, "4.17");
+	assert_string_equal((char *)scene->read.config, XL_CONFIG("pvh"));
+	assert_false(scene->file.framed);
+	assert_int_equal(read(scene->file.fd, stream, sizeof(stream)), sizeof(stream));
+	assert_memory_equal(stream, xl_stream + XL_STREAM_AT, sizeof(stream));
+	saved_file_close(&scene->file);
+}
+
+static void a_file_of_xls_that_cannot_be_resumed_here_is_left_to_xl(void **state)
+{
+	struct scene *scene = *state;
+
+	write_as_xl(scene, XL_CONFIG("hvm"), sizeof(xl_stream));
+	assert_true(saved_file_open(&scene->file, &scene->read, &scene->err) < 0);
+	assert_int_equal(scene->err.code, ERR_INCOMPATIBLE);
+	assert_non_null(strstr(scene->err.message, "its type is hvm"));
 	assert_non_null(strstr(scene->err.message, "xl restore"));
+	saved_file_close(&scene->file);
+	write_as_xl(scene, "", sizeof(xl_stream));
+	assert_true(saved_file_open(&scene->file, &scene->read, &scene->err) < 0);
+	assert_non_null(strstr(scene->err.message, "xl restore"));
+	saved_file_close(&scene->file);
+}
+
+static void a_file_of_xls_that_is_cut_short_is_refused(void **state)
+{
+	struct scene *scene = *state;
+
+	for (size_t size = 0; size < sizeof(xl_stream); size++) {
+		write_as_xl(scene, XL_CONFIG("pvh"), size);
+		assert_int_equal(saved_file_open(&scene->file, &scene->read, &scene->err),
+				 -EBADMSG);
+		assert_non_null(strstr(scene->err.message, "cut short"));
+		saved_file_close(&scene->file);
+		description_fini(&scene->read);
+		description_init(&scene->read);
+	}
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -203,7 +269,9 @@ int main(void)
 		TEST(a_file_that_is_there_is_never_replaced),
 		TEST(only_an_absolute_path_names_a_file),
 		TEST(a_damaged_file_is_refused_or_read),
-		TEST(a_file_of_xl_alone_is_left_to_xl),
+		TEST(a_file_of_xl_alone_is_read_up_to_its_memory),
+		TEST(a_file_of_xls_that_cannot_be_resumed_here_is_left_to_xl),
+		TEST(a_file_of_xls_that_is_cut_short_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("saved_file", tests, NULL, NULL);

@@ -40,6 +40,7 @@ enum field {
 	FIELD_SPAN_START_US = 3,
 	FIELD_SPAN_END_US = 4,
 	FIELD_AGENT_PORT = 16,  /* SP0: the port of the speaker's agent, for an ASK */
+	FIELD_SLOW_CHANNEL = 18, /* SP5's answer, ABORTED: the target's record has one */
 	FIELD_PLAN_ROW = 20,    /* SP0: one row of the plan (plan_wire.c) */
 };
 
@@ -259,6 +260,8 @@ static void say_timeline(struct migration *m, struct tlv_writer *writer)
 		tlv_end(writer, mark);
 	}
 	say_meetings(m->record, writer);
+	if (m->record->slow_channel > 0)
+		tlv_put_u64(writer, FIELD_SLOW_CHANNEL, m->record->slow_channel);
 	if (m->record->error.code != ERR_NONE)
 		tlv_put_string(writer, FIELD_TROUBLE, m->record->error.message);
 }
@@ -271,6 +274,18 @@ static int hear_trouble(struct migration *m, const struct tlv_field *field)
 
 	if (rc == 0 && m->record->error.code == ERR_NONE)
 		(void)err_set(&m->record->error, ERR_FAILED, -EIO, "at the target: %s", message);
+	return rc;
+}
+
+static int hear_slow_channel(struct migration *m, const struct tlv_field *field)
+{
+	uint64_t channel;
+	int rc = tlv_get_u64(field, &channel);
+
+	if (rc == 0 && channel > MEMORY_CHANNELS_MAX)
+		rc = -EBADMSG;
+	if (rc == 0)
+		m->record->slow_channel = (uint32_t)channel;
 	return rc;
 }
 
@@ -337,6 +352,8 @@ static int hear_timeline(struct migration *m, const struct tlv_field *field, str
 	(void)err;
 	if (field->type == FIELD_TROUBLE)
 		return hear_trouble(m, field);
+	if (field->type == FIELD_SLOW_CHANNEL)
+		return hear_slow_channel(m, field);
 	if (field->type == FIELD_MEETING || field->type == FIELD_COMMIT)
 		return hear_span(m, field);
 	if (field->type != FIELD_STEP)

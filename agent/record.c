@@ -100,6 +100,7 @@ static void write_memory(const struct record *record, struct json_writer *writer
 	json_put_integer(writer, "verified_pages", (int64_t)record->verified_pages);
 	json_put_integer(writer, "late_pages", (int64_t)record->late_pages);
 	json_put_double(writer, "verify_ms", (double)record->verify_us / 1000);
+	json_put_integer(writer, "slow_channel", record->slow_channel);
 	json_put_integer(writer, "iterations", record->iterations);
 	json_put_integer(writer, "dirty_bytes_per_s", (int64_t)record->dirty_bytes_per_s);
 	json_put_integer(writer, "send_bytes_per_s", (int64_t)record->send_bytes_per_s);

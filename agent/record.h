@@ -101,6 +101,7 @@ struct record {
 	uint64_t memory_bytes, wire_bytes, transferred_bytes, remaining_bytes;
 	uint64_t zero_pages; /* that were sent as such; 0 where nobody looks */
 	uint64_t verified_pages, late_pages, verify_us; /* verify: of all, in the blackout */
+	uint32_t slow_channel; /* of the memory connections, from 1; 0: none */
 	uint64_t dirty_bytes_per_s, send_bytes_per_s, eta_ms;
 	uint32_t iterations;
 	double predicted_downtime_ms;

@@ -30,6 +30,7 @@ static void read_memory(const struct json_value *memory, struct record *record)
 	record->transferred_bytes = read_number(memory, "transferred_bytes");
 	record->wire_bytes = read_number(memory, "wire_bytes");
 	record->remaining_bytes = read_number(memory, "remaining_bytes");
+	record->slow_channel = (uint32_t)read_number(memory, "slow_channel");
 	record->iterations = (uint32_t)read_number(memory, "iterations");
 	record->dirty_bytes_per_s = read_number(memory, "dirty_bytes_per_s");
 	record->send_bytes_per_s = read_number(memory, "send_bytes_per_s");

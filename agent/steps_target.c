@@ -94,6 +94,7 @@ int target_receive(struct migration *m, struct err *err)
 		if (rc < 0)
 			break;
 		m->record->wire_bytes = event.wire_bytes;
+		m->record->slow_channel = event.slow_channel;
 		if (event.kind == STREAM_FINISHED)
 			return finish_receive(m, &event, err);
 		if (event.kind == STREAM_PEER)

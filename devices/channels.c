@@ -306,11 +306,40 @@ static bool any_wants(const struct channels *channels)
 	return false;
 }
 
+/* Whether a frame has come that another is to be before. */
+static bool any_has_frame(const struct channels *channels)
+{
+	for (size_t i = 0; i < channels->count; i++)
+		if (has_frame(&channels->channel[i]))
+			return true;
+	return false;
+}
+
+unsigned channels_slow(const struct channels *channels, uint64_t *waited_us)
+{
+	uint64_t all_us = 0;
+	size_t most = 0;
+
+	for (size_t i = 0; i < channels->count; i++) {
+		all_us += channels->channel[i].awaited_us;
+		if (channels->channel[i].awaited_us > channels->channel[most].awaited_us)
+			most = i;
+	}
+	*waited_us = channels->channel[most].awaited_us;
+	if (*waited_us < CHANNEL_SLOW_MS * 1000ull || *waited_us < all_us - all_us / 4)
+		return 0;
+	return (unsigned)most + 1;
+}
+
 int channels_next(struct channels *channels, struct frame *frame, const uint8_t **payload,
 		  struct err *err)
 {
+	uint64_t awaited_us = 0;
+
 	release(channels);
 	while (!find_next(channels)) {
+		uint64_t begun_us = clock_now_us(channels->clock);
+		bool others_wait = any_has_frame(channels);
 		int rc;
 
 		if (!any_wants(channels))
@@ -320,7 +349,10 @@ int channels_next(struct channels *channels, struct frame *frame, const uint8_t 
 		rc = move_some(channels, POLLIN, wants_bytes, pull, err);
 		if (rc < 0)
 			return rc;
+		if (others_wait)
+			awaited_us += clock_now_us(channels->clock) - begun_us;
 	}
+	channels->channel[channels->current].awaited_us += awaited_us;
 	channels->sequence++;
 	*frame = channels->channel[channels->current].frame;
 	*payload = channels->channel[channels->current].bytes + FRAME_HEADER_BYTES;

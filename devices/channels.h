@@ -2,7 +2,8 @@
 /*
  * The connections that frames travel on, 1 to CHANNELS_MAX. The sender gives each frame to a
  * connection that has room; the receiver puts them back in the order of their sequence numbers. A
- * connection that stands still in the midst of a frame ends the stream after CHANNEL_STALL_MS.
+ * connection that stands still in the midst of a frame ends the stream after CHANNEL_STALL_MS; one
+ * that is slow has the others wait, which the receiver notices.
  *
  * The descriptors stay the caller's, who made them non-blocking. All errors name the channel.
  */
@@ -15,12 +16,14 @@
 
 #define CHANNELS_MAX 16u
 #define CHANNEL_STALL_MS 30000
+#define CHANNEL_SLOW_MS 1000 /* that the others have to have waited for it, in all */
 
 /* One connection: a frame on its way, as far as it has come. */
 struct channel_buffer {
 	int fd;
 	size_t size, done;      /* of header and payload; 0: none in hand */
 	uint64_t moved_us;      /* when the last byte went, or came */
+	uint64_t awaited_us;    /* receiver: that frames of the others waited for its, in all */
 	bool closed;            /* receiver: the sender has closed it */
 	struct frame frame;     /* receiver: once its header is there */
 	uint8_t *bytes;         /* header and payload */
@@ -60,5 +63,11 @@ int channels_flush(struct channels *channels, struct err *err);
  */
 int channels_next(struct channels *channels, struct frame *frame, const uint8_t **payload,
 		  struct err *err);
+/*
+ * Receiver: the slow connection, from 1: of the time that frames which had come waited for the one
+ * before them, three quarters were for its, and CHANNEL_SLOW_MS at least. 0: none is. `*waited_us`
+ * is that time.
+ */
+unsigned channels_slow(const struct channels *channels, uint64_t *waited_us);
 
 #endif

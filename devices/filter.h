@@ -29,6 +29,8 @@ struct filter_counters {
 	_Atomic uint64_t hashed_pages; /* verify: whose hashes were sent, or came */
 	_Atomic uint64_t late_pages;   /* verify: written after they were sent, and sent again */
 	_Atomic uint64_t verify_us;    /* verify, source: what that took of the guest's time */
+	_Atomic uint64_t slow_channel; /* target: the one that is, from 1; 0: none */
+	_Atomic uint64_t awaited_us;   /* target: that the others waited for one, at most */
 	_Atomic uint64_t limit_bytes_per_s; /* the source obeys it from the next frame; 0: none */
 	_Atomic bool failed;           /* for the reason that is in `err` */
 	struct err err;

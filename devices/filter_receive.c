@@ -57,7 +57,7 @@ static int take_frames(struct channels *channels, struct unfilter *unfilter,
 	while (rc == 0) {
 		const uint8_t *payload;
 		struct frame frame;
-		uint64_t pages, zero_pages;
+		uint64_t pages, zero_pages, awaited_us;
 
 		rc = channels_next(channels, &frame, &payload, err);
 		if (rc == 0)
@@ -66,6 +66,8 @@ static int take_frames(struct channels *channels, struct unfilter *unfilter,
 		atomic_store(&counters->wire_bytes, channels->bytes);
 		atomic_store(&counters->pages, pages);
 		atomic_store(&counters->zero_pages, zero_pages);
+		atomic_store(&counters->slow_channel, channels_slow(channels, &awaited_us));
+		atomic_store(&counters->awaited_us, awaited_us);
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -81,6 +81,7 @@ struct stream_event {
 	uint64_t verify_us;         /* FINISHED at the source: what comparing took */
 	bool ok;                    /* FINISHED */
 	uint64_t store_pfn, console_pfn; /* FINISHED at the target */
+	uint32_t slow_channel;      /* all, at the target: from 1; 0: none */
 	char message[512];          /* FINISHED and not ok: the library's own words */
 };
 

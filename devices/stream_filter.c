@@ -13,6 +13,7 @@
 
 #include "channels.h"
 #include "cleanup.h"
+#include "log.h"
 #include "stream_proto.h"
 
 #define SOCKET_BYTES (4 << 20) /* a record of libxenguest's, if the system lets us have it */
@@ -140,13 +141,27 @@ bool stream_filter_failed(struct stream_filter *filter, struct err *err)
 	return true;
 }
 
+/* It costs time and nothing else, so the operator hears of it when all is well. */
+static void say_slow_channel(const struct filter_counters *counters)
+{
+	uint64_t channel = atomic_load(&counters->slow_channel);
+
+	if (channel > 0)
+		log_warning("channel %u of the memory stream is slow: what came on the others "
+			    "waited %llu ms for it; look at the network between the two hosts, "
+			    "or take fewer (channels=)", (unsigned)channel,
+			    (unsigned long long)atomic_load(&counters->awaited_us) / 1000);
+}
+
 int stream_filter_finish(struct stream_filter *filter, struct err *err)
 {
 	char byte;
 	ssize_t got = recv(STREAM_MEMORY_FD, &byte, sizeof(byte), 0);
 
-	if (got == 1)
+	if (got == 1) {
+		say_slow_channel(filter->counters);
 		return 0;
+	}
 	if (!stream_filter_failed(filter, err))
 		(void)err_set(err, ERR_FAILED, -EIO, "the stream's filter ended early");
 	return -EIO;

@@ -137,6 +137,7 @@ static void fill_counts(struct child *child, struct stream_event *event)
 	event->verified_pages = atomic_load(&counters->hashed_pages);
 	event->late_pages = atomic_load(&counters->late_pages);
 	event->verify_us = atomic_load(&counters->verify_us);
+	event->slow_channel = (uint32_t)atomic_load(&counters->slow_channel);
 }
 
 static void show_progress(struct child *child, unsigned long done, unsigned long total)

@@ -9,7 +9,7 @@
 /* struct stream_event with types that any bytes are a valid value of. */
 struct event_packet {
 	uint32_t version, kind;
-	uint32_t iteration, sent, ok, unused;
+	uint32_t iteration, sent, ok, slow_channel;
 	int64_t dirty_pages;
 	uint64_t pages_done, pages_total;
 	uint64_t wire_bytes, memory_bytes, zero_pages;
@@ -63,6 +63,7 @@ int stream_send_event(int fd, const struct stream_event *event, bool wait)
 		.iteration = event->iteration,
 		.sent = event->sent,
 		.ok = event->ok,
+		.slow_channel = event->slow_channel,
 		.dirty_pages = event->dirty_pages,
 		.pages_done = event->pages_done,
 		.pages_total = event->pages_total,
@@ -103,6 +104,7 @@ int stream_receive_event(int fd, struct stream_event *event)
 		.iteration = packet.iteration,
 		.sent = packet.sent != 0,
 		.ok = packet.ok != 0,
+		.slow_channel = packet.slow_channel > MEMORY_CHANNELS_MAX ? 0 : packet.slow_channel,
 		.dirty_pages = packet.dirty_pages < -1 ? -1 : packet.dirty_pages,
 		.pages_done = packet.pages_done,
 		.pages_total = packet.pages_total,

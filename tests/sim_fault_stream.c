@@ -26,6 +26,8 @@
 #define PAGE_BYTES 4096u
 #define WORD_BYTES 32
 #define FORGED_PAGES 128 /* of one frame */
+#define SLOW_PAUSE_US 20000 /* for each PAGE_BYTES */
+#define FDS_MAX 64          /* that a filter has open, and more */
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -111,6 +113,58 @@ static void stall(int fd)
 	dup2(pair[0], fd);
 }
 
+typedef ssize_t write_fn(int fd, const void *bytes, size_t size);
+
+static bool pass_on(int to, const char *bytes, size_t size, write_fn *write_really)
+{
+	while (size > 0) {
+		ssize_t written = write_really(to, bytes, size);
+
+		if (written < 0 && errno != EAGAIN && errno != EINTR)
+			return false;
+		if (written > 0) {
+			bytes += written;
+			size -= (size_t)written;
+		}
+		usleep(SLOW_PAUSE_US);
+	}
+	return true;
+}
+
+/* A process of its own, which has nothing but the two, until either ends. */
+static void relay_slowly(int from, int to, write_fn *write_really)
+{
+	char bytes[PAGE_BYTES];
+	ssize_t got;
+
+	for (int fd = 0; fd < FDS_MAX; fd++)
+		if (fd != from && fd != to)
+			close(fd);
+	while ((got = read(from, bytes, sizeof(bytes))) > 0)
+		if (!pass_on(to, bytes, (size_t)got, write_really))
+			break;
+	_exit(0);
+}
+
+/* What is written to the connection from here on goes through a narrow place, 200 KB/s wide. */
+static void slow_down(int fd, write_fn *write_really)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ||
+	    fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
+		abort();
+	pid = fork();
+	if (pid < 0)
+		abort();
+	if (pid == 0)
+		relay_slowly(pair[1], fd, write_really);
+	dup2(pair[0], fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 bool stream_fault_frame(int fd, const void *bytes, size_t size, ssize_t *written,
 			ssize_t (*write_really)(int fd, const void *bytes, size_t size))
 {
@@ -131,6 +185,8 @@ bool stream_fault_frame(int fd, const void *bytes, size_t size, ssize_t *written
 		stall(fd);
 		return true;
 	}
+	if (take(asked, "slow"))
+		slow_down(fd, write_really);
 	changed = malloc(size);
 	if (!changed)
 		abort();

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A stream that is damaged, cut, out of order or not what it says it is; a page that is another in
 # the end, behind all checksums; a channel that dies: each time the guest goes on at the source, and
-# the target has nothing left.
+# the target has nothing left. Of a channel that is slow it is said which.
 # shellcheck disable=SC2317 # check() calls the functions
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
@@ -54,4 +54,13 @@ check 'a channel that dies: nothing is left at the target' nothing_left D
 
 check 'after all that it moves' move A B g1 compress=auto channels=4 verify=true
 check 'and is well' is_well 1 B 1 1
+
+strike_stream B slow
+check 'a channel that is slow: the record says which' exits 0 '"slow_channel": *[1-4]' \
+	ferry B vm-migrate vm=g1 host=A live=true channels=4 verify=true --json
+check 'a channel that is slow: it was struck' stream_struck B
+check 'a channel that is slow: the target says it, too' \
+	on A grep -q 'channel [1-4] of the memory stream is slow' /run/sim/A/log/xenferryd
+check 'a channel that is slow: the guest is well at the target' is_well 1 A 1 1
+check 'a channel that is slow: nothing is left at the source' nothing_left B
 finish

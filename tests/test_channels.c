@@ -130,6 +130,88 @@ static void a_gap_is_noticed_once_no_channel_can_fill_it(void **state)
 	assert_non_null(strstr(scene->err.message, "before frame 0"));
 }
 
+static void put_frame(struct scene *scene, unsigned channel, uint64_t sequence)
+{
+	const struct frame frame = { FRAME_BYTES, CODEC_NONE, sequence, 10, 10, 0 };
+	uint8_t bytes[FRAME_HEADER_BYTES + 10] = { 0 };
+
+	frame_encode(&frame, bytes);
+	assert_int_equal(write(scene->near[channel], bytes, sizeof(bytes)), sizeof(bytes));
+}
+
+/* A frame that is on its way for `us`, while the next is there already. */
+struct late_frame {
+	struct scene *scene;
+	unsigned channel, waits;
+	uint64_t sequence, us;
+};
+
+static void bring_late_frame(struct fake_clock *fake, void *argument)
+{
+	struct late_frame *late = argument;
+
+	if (late->waits++ == 0) /* for the next */
+		return;
+	fake->now_us += late->us;
+	put_frame(late->scene, late->channel, late->sequence);
+}
+
+static void await_late_frame(struct scene *scene, unsigned channel, uint64_t us)
+{
+	struct late_frame late = { scene, channel, 0, scene->receiver.sequence, us };
+	const uint8_t *payload;
+	struct frame frame;
+
+	scene->fake.on_wait = bring_late_frame;
+	scene->fake.argument = &late;
+	put_frame(scene, 1 - channel, late.sequence + 1);
+	for (uint64_t i = 0; i < 2; i++) {
+		assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+		assert_int_equal(frame.sequence, late.sequence + i);
+	}
+	scene->fake.on_wait = NULL;
+}
+
+static void the_channel_that_the_others_wait_for_is_slow(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t waited_us;
+
+	for (int i = 0; i < 9; i++)
+		await_late_frame(scene, 1, 100000);
+	assert_int_equal(channels_slow(&scene->receiver, &waited_us), 0);
+	await_late_frame(scene, 1, 100000);
+	assert_int_equal(channels_slow(&scene->receiver, &waited_us), 2);
+	assert_int_equal(waited_us, 1000000);
+}
+
+static void channels_that_wait_for_each_other_are_not_slow(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t waited_us;
+
+	for (unsigned i = 0; i < 40; i++)
+		await_late_frame(scene, i % 2, 100000);
+	assert_int_equal(channels_slow(&scene->receiver, &waited_us), 0);
+}
+
+/* The sender had nothing to say: that is nobody's fault. */
+static void a_stream_that_rests_makes_no_channel_slow(void **state)
+{
+	struct scene *scene = *state;
+	struct late_frame late = { scene, 0, 1, 0, 60000000 };
+	const uint8_t *payload;
+	struct frame frame;
+	uint64_t waited_us;
+
+	scene->fake.on_wait = bring_late_frame;
+	scene->fake.argument = &late;
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+	scene->fake.on_wait = NULL;
+	assert_int_equal(channels_slow(&scene->receiver, &waited_us), 0);
+	assert_int_equal(waited_us, 0);
+}
+
 static void a_limit_holds_on_the_average(void **state)
 {
 	struct scene *scene = *state;
@@ -159,6 +241,9 @@ int main(void)
 		TEST(a_sender_whom_nobody_reads_gives_up_and_names_the_channel),
 		TEST(a_frame_that_stops_half_way_ends_the_stream),
 		TEST(a_gap_is_noticed_once_no_channel_can_fill_it),
+		TEST(the_channel_that_the_others_wait_for_is_slow),
+		TEST(channels_that_wait_for_each_other_are_not_slow),
+		TEST(a_stream_that_rests_makes_no_channel_slow),
 		TEST(a_limit_holds_on_the_average),
 	};
 

@@ -17,7 +17,7 @@
 
 /* Numbers of handshake/PROTOCOL.md. */
 enum { PLAN = 1, HOST = 3, SUSPENDED = 6, RUNNING = 7, STEP = 8, TROUBLE = 9, MEETING = 10,
-       PORT = 16, LATER = 99 };
+       PORT = 16, SLOW_CHANNEL = 18, LATER = 99 };
 enum { STEP_NAME = 1, STEP_START = 3, STEP_END = 4, MEETING_POINT = 1 };
 
 /* A side that hears at a point, or in answer, what the test says. */
@@ -374,6 +374,24 @@ static void the_first_trouble_is_the_one_that_is_told(void **state)
 	stop(&listener);
 }
 
+static void a_slow_channel_of_the_targets_is_in_the_sources_record(void **state)
+{
+	struct listener listener;
+
+	(void)state;
+	listen_as(&listener, SIDE_SOURCE);
+	tlv_put_u64(&listener.said, SLOW_CHANNEL, 3);
+	assert_int_equal(meet_at(&listener, SYNC_SP5), 0);
+	assert_int_equal(listener.fake.record.slow_channel, 3);
+	stop(&listener);
+
+	listen_as(&listener, SIDE_SOURCE);
+	tlv_put_u64(&listener.said, SLOW_CHANNEL, MEMORY_CHANNELS_MAX + 1);
+	assert_int_equal(meet_at(&listener, SYNC_SP5), -EBADMSG);
+	assert_int_equal(listener.fake.record.slow_channel, 0);
+	stop(&listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +410,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_timeline_is_refused),
 		cmocka_unit_test(a_point_that_is_not_known_is_not_shown),
 		cmocka_unit_test(the_first_trouble_is_the_one_that_is_told),
+		cmocka_unit_test(a_slow_channel_of_the_targets_is_in_the_sources_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,7 @@ static void a_recovery_goes_on_from_what_was_written(void **state)
 	(void)state;
 	snprintf(record.guest_name, sizeof(record.guest_name), "g1");
 	record.started_wall_s = 1700000000;
+	record.slow_channel = 3;
 	record.wire_bytes = 12345;
 	record_step_start(&record, plan_step("copy-memory"), SIDE_TARGET, PHASE_COPY, 1500000);
 	record_step_end(&record, plan_step("copy-memory"), SIDE_TARGET, 1600000);
@@ -200,6 +201,7 @@ static void a_recovery_goes_on_from_what_was_written(void **state)
 	assert_string_equal(read.target, "B");
 	assert_string_equal(read.guest_name, "g1");
 	assert_int_equal(read.memory_bytes, 4096);
+	assert_int_equal(read.slow_channel, 3);
 	assert_int_equal(read.wire_bytes, 12345);
 	assert_int_equal(read.sync_point, SYNC_SP5);
 	assert_int_equal(read.started_us, 10000000);

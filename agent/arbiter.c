@@ -76,8 +76,9 @@ static int operator_decide(struct arbiter *arbiter, uint64_t deadline_us, struct
 }
 
 /* The operator of one host says it at that host. */
-static const struct arbiter_ops operator_ops = { operator_decide, arbiter_tell_nobody,
-						 arbiter_free };
+static const struct arbiter_ops operator_ops = {
+	.decide = operator_decide, .tell = arbiter_tell_nobody, .close = arbiter_free
+};
 
 int arbiter_operator_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 			  struct err *err)
@@ -142,7 +143,18 @@ static void chain_close(struct arbiter *arbiter)
 	free(chain);
 }
 
-static const struct arbiter_ops chain_ops = { chain_decide, chain_tell, chain_close };
+static int chain_join(struct arbiter *arbiter, uint64_t deadline_us, struct err *err)
+{
+	const struct chain *chain = (const struct chain *)arbiter;
+	int rc = 0;
+
+	for (size_t i = 0; i < chain->count && rc == 0; i++)
+		if (chain->members[i]->ops->join)
+			rc = chain->members[i]->ops->join(chain->members[i], deadline_us, err);
+	return rc;
+}
+
+static const struct arbiter_ops chain_ops = { chain_decide, chain_tell, chain_close, chain_join };
 
 typedef int open_fn(const struct arbiter_setup *setup, struct arbiter **arbiter, struct err *err);
 
@@ -150,6 +162,7 @@ static open_fn *const kinds[][CHAIN_MAX] = {
 	[ARBITER_NONE] = { NULL },
 	[ARBITER_OPERATOR] = { arbiter_operator_open },
 	[ARBITER_LEASE] = { arbiter_operator_open, arbiter_lease_open },
+	[ARBITER_SANLOCK] = { arbiter_operator_open, arbiter_sanlock_open },
 	[ARBITER_COMMAND] = { arbiter_operator_open, arbiter_command_open },
 };
 

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "err.h"
 #include "job.h"
+#include "lockspace.h"
 #include "record.h"
 
 /* Of the target: it has not decided, has taken the guest for good, or never will run it. */
@@ -33,6 +34,12 @@ struct arbiter_ops {
 	int (*tell)(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
 		    struct err *err);
 	void (*close)(struct arbiter *arbiter);
+	/*
+	 * Before anything is touched: prepares what decide() is going to rely on, on this host and
+	 * for the other. -errno with `err` when it would not be able to decide. NULL: nothing is
+	 * needed.
+	 */
+	int (*join)(struct arbiter *arbiter, uint64_t deadline_us, struct err *err);
 };
 
 struct arbiter {
@@ -45,6 +52,7 @@ struct arbiter_setup {
 	const struct clock *clock;
 	const struct job *job;
 	const struct record *record; /* names of the guest and the hosts, and the side */
+	const struct lockspace_ops *lockspace; /* for [arbiter] kind = sanlock */
 };
 
 /*
@@ -65,6 +73,8 @@ int arbiter_command_open(const struct arbiter_setup *setup, struct arbiter **arb
 			 struct err *err);
 int arbiter_lease_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 		       struct err *err);
+int arbiter_sanlock_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
+			 struct err *err);
 
 /* The outcome by the side that has the guest then: "source", "target", or "" while undecided. */
 const char *outcome_side(enum outcome outcome);

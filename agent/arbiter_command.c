@@ -123,7 +123,9 @@ static int command_decide(struct arbiter *arbiter, uint64_t deadline_us, struct 
 	return 0;
 }
 
-static const struct arbiter_ops command_ops = { command_decide, arbiter_tell_nobody, arbiter_free };
+static const struct arbiter_ops command_ops = {
+	.decide = command_decide, .tell = arbiter_tell_nobody, .close = arbiter_free
+};
 
 int arbiter_command_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
 			 struct err *err)

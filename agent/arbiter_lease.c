@@ -1,217 +1,102 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A file or a block device that both hosts reach, beside the network: each writes there what it has
- * decided, durably, and reads what the other has. docs/ARBITERS.md says why it can carry a decision
- * and cannot make one.
- *
- * Every host has an area of its own, by its host-id, and is the only one that writes there: shared
- * storage knows no compare-and-swap. An area has a few entries, one a sector, each of one job; the
- * oldest is written over. Numbers are big-endian.
+ * The other host's own word, from the lease that both reach; and with `sanlock` the word that the
+ * other host is dead. A child goes and looks: storage that hangs hangs whoever waits for it.
  */
 #include "arbiter.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cleanup.h"
+#include "lease.h"
+#include "lockspace.h"
 
-#define SECTOR_BYTES 4096 /* what any disk writes at once; an entry is within its first 512 */
-#define AREA_ENTRIES 16
-#define AREA_BYTES ((size_t)SECTOR_BYTES * AREA_ENTRIES)
-#define READ_TIMEOUT_MS 10000
+#define ERRAND_TIMEOUT_MS 10000
 #define KILL_GRACE_MS 100 /* for a killed child to be gone */
 #define KILL_POLL_US 5000
-
-struct entry {
-	char magic[8];
-	uint8_t job[WIRE_ID_BYTES];
-	uint64_t number;    /* grows with every entry of this host */
-	uint64_t side;      /* enum side, of this host in that job */
-	uint64_t outcome;   /* enum outcome */
-	uint64_t checksum;  /* of all above */
-};
-
-static const char entry_magic[8] = { 'X', 'F', 'L', 'E', 'A', 'S', 'E', '1' };
 
 struct lease {
 	struct arbiter arbiter;
 	struct arbiter_setup setup;
-	pid_t stuck; /* a child that hangs in the storage and cannot be ended; 0: none */
+	uint64_t due_us; /* when it may be asked who is dead; 0: there was no doubt yet */
+	pid_t stuck;     /* a child that hangs in the storage and cannot be ended; 0: none */
 };
 
-/* ---- an entry ---- */
+/* ---- the child's errands ---- */
 
-/* FNV-1a: against a torn sector, not against an enemy, who could write the guest's disk as well. */
-static uint64_t checksum(const struct entry *entry)
+typedef int errand_fn(const struct arbiter_setup *setup, struct verdict *verdict, struct err *err);
+
+static int read_entry(const struct arbiter_setup *setup, struct verdict *verdict, struct err *err)
 {
-	const uint8_t *bytes = (const uint8_t *)entry;
-	uint64_t sum = UINT64_C(0xcbf29ce484222325);
+	struct lease_entry entry;
+	int rc = lease_find(setup, &entry, err);
 
-	for (size_t i = 0; i < offsetof(struct entry, checksum); i++)
-		sum = (sum ^ bytes[i]) * UINT64_C(0x100000001b3);
-	return sum;
+	if (rc == 0)
+		*verdict = (struct verdict){ entry.outcome, "the other host's entry in the lease" };
+	return rc;
 }
 
-static bool is_whole(const struct entry *entry)
+static int write_entry(const struct arbiter_setup *setup, struct verdict *verdict, struct err *err)
 {
-	return memcmp(entry->magic, entry_magic, sizeof(entry_magic)) == 0 &&
-	       be64toh(entry->checksum) == checksum(entry) && be64toh(entry->side) <= SIDE_TARGET &&
-	       be64toh(entry->outcome) <= OUTCOME_NEVER;
+	return lease_put(setup, verdict->outcome, err);
 }
 
-static struct entry entry_at(const uint8_t *area, size_t index)
+/* An entry without a decision says that this host takes part, and by which number. */
+static int join(const struct arbiter_setup *setup, struct verdict *verdict, struct err *err)
 {
-	struct entry entry;
+	const struct config *config = setup->config;
+	int rc = setup->lockspace->join(config->lockspace, config->host_id, err);
 
-	memcpy(&entry, area + index * SECTOR_BYTES, sizeof(entry));
-	return entry;
+	return rc < 0 ? rc : write_entry(setup, verdict, err);
 }
 
-/* ---- the storage; these run in a child, for storage that hangs hangs whoever waits for it ---- */
-
-/* Past the page cache: what another host wrote, and what is still there when this one is not. */
-static int open_storage(const char *path, int flags)
+/*
+ * A host that is dead and has put no decision down may have run the guest: it counts as the
+ * target's, and as dead with it. What is read once it is dead is the last that it has put down.
+ */
+static int read_entry_of_the_dead(const struct arbiter_setup *setup, struct verdict *verdict,
+				  struct err *err)
 {
-	int fd = open(path, flags | O_DIRECT | O_DSYNC | O_CLOEXEC);
+	const struct config *config = setup->config;
+	struct lease_entry entry;
+	bool dead = false;
+	int rc = lease_find(setup, &entry, err);
 
-	return fd < 0 ? -errno : fd;
-}
-
-static uint8_t *new_area(void)
-{
-	void *area = NULL;
-
-	if (posix_memalign(&area, SECTOR_BYTES, AREA_BYTES) != 0)
-		return NULL;
-	memset(area, 0, AREA_BYTES);
-	return area;
-}
-
-static int read_area(int fd, uint32_t host_id, uint8_t *area)
-{
-	ssize_t got = pread(fd, area, AREA_BYTES, (off_t)((host_id - 1) * AREA_BYTES));
-
-	if (got < 0)
-		return -errno;
-	memset(area + got, 0, AREA_BYTES - (size_t)got); /* a file that has not grown to there */
-	return 0;
-}
-
-/* What another host, on the other side of this job, has decided. */
-static int find(const struct lease *lease, enum outcome *outcome)
-{
-	const struct config *config = lease->setup.config;
-	CLEANUP_FD int fd = open_storage(config->arbiter_lease, O_RDONLY);
-	CLEANUP_FREE uint8_t *area = new_area();
-	uint64_t newest = 0;
-
-	if (fd < 0 || !area)
-		return fd < 0 ? fd : -ENOMEM;
-	for (uint32_t id = 1; id <= CONFIG_HOST_ID_MAX; id++) {
-		int rc = id == config->host_id ? 0 : read_area(fd, id, area);
-
-		for (size_t i = 0; rc == 0 && id != config->host_id && i < AREA_ENTRIES; i++) {
-			struct entry entry = entry_at(area, i);
-
-			if (!is_whole(&entry) ||
-			    memcmp(entry.job, lease->setup.job->id, sizeof(entry.job)) != 0 ||
-			    be64toh(entry.side) == lease->setup.record->side ||
-			    be64toh(entry.number) < newest)
-				continue;
-			newest = be64toh(entry.number);
-			*outcome = (enum outcome)be64toh(entry.outcome);
-		}
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* The job's entry, or the oldest; *number is the next. */
-static size_t choose(const uint8_t *area, const uint8_t *job, uint64_t *number)
-{
-	uint64_t oldest = UINT64_MAX;
-	size_t chosen = 0;
-	bool own = false;
-
-	*number = 1;
-	for (size_t i = 0; i < AREA_ENTRIES; i++) {
-		struct entry entry = entry_at(area, i);
-		uint64_t its = is_whole(&entry) ? be64toh(entry.number) : 0;
-		bool same = its > 0 && memcmp(entry.job, job, sizeof(entry.job)) == 0;
-
-		if (its >= *number)
-			*number = its + 1;
-		if (same || (!own && its < oldest))
-			chosen = i;
-		oldest = its < oldest ? its : oldest;
-		own |= same;
-	}
-	return chosen;
-}
-
-static int put(const struct lease *lease, enum outcome outcome)
-{
-	const struct config *config = lease->setup.config;
-	CLEANUP_FD int fd = open_storage(config->arbiter_lease, O_RDWR);
-	CLEANUP_FREE uint8_t *area = new_area();
-	struct entry entry = { .side = htobe64(lease->setup.record->side),
-			       .outcome = htobe64(outcome) };
-	uint64_t number;
-	size_t index;
-	off_t at;
-	int rc;
-
-	if (fd < 0 || !area)
-		return fd < 0 ? fd : -ENOMEM;
-	rc = read_area(fd, config->host_id, area);
-	if (rc < 0)
-		return rc;
-	index = choose(area, lease->setup.job->id, &number);
-	memcpy(entry.magic, entry_magic, sizeof(entry.magic));
-	memcpy(entry.job, lease->setup.job->id, sizeof(entry.job));
-	entry.number = htobe64(number);
-	entry.checksum = htobe64(checksum(&entry));
-	memset(area, 0, SECTOR_BYTES);
-	memcpy(area, &entry, sizeof(entry));
-	at = (off_t)((config->host_id - 1) * AREA_BYTES + index * SECTOR_BYTES);
-	errno = EIO; /* of a part */
-	return pwrite(fd, area, SECTOR_BYTES, at) == SECTOR_BYTES ? 0 : -errno;
-}
-
-/* Workers of this host take turns. */
-static int put_in_turn(const struct lease *lease, enum outcome outcome)
-{
-	char path[CONFIG_PATH_MAX + 16];
-	CLEANUP_FD int lock = -1;
-
-	snprintf(path, sizeof(path), "%s/lease.lock", lease->setup.config->state_dir);
-	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return -errno;
-	return put(lease, outcome);
+	if (rc == 0 && entry.host_id == 0)
+		return err_set(err, ERR_FAILED, -ENOENT,
+			       "the lease %s has no entry of the other host for this job: which it "
+			       "is in sanlock's lockspace is not known", config->arbiter_lease);
+	if (rc == 0)
+		rc = setup->lockspace->join(config->lockspace, config->host_id, err);
+	if (rc == 0)
+		rc = setup->lockspace->is_dead(config->lockspace, entry.host_id, &dead, err);
+	if (rc == 0)
+		rc = read_entry(setup, verdict, err);
+	if (rc == 0 && dead && verdict->outcome == OUTCOME_UNDECIDED)
+		*verdict = (struct verdict){ OUTCOME_TAKEN, "sanlock (the other host is dead)" };
+	return rc;
 }
 
 /* ---- the worker's side of it ---- */
 
 struct answer {
 	int rc;
-	enum outcome outcome;
+	struct verdict verdict;
+	struct err err;
 };
 
-static void serve(const struct lease *lease, const enum outcome *tell, int fd)
+static void serve(const struct arbiter_setup *setup, errand_fn *errand, enum outcome outcome,
+		  int fd)
 {
-	struct answer answer = { .outcome = OUTCOME_UNDECIDED };
+	struct answer answer = { .verdict = { .outcome = outcome } };
 
-	answer.rc = tell ? put_in_turn(lease, *tell) : find(lease, &answer.outcome);
+	answer.rc = errand(setup, &answer.verdict, &answer.err);
 	_exit(write(fd, &answer, sizeof(answer)) == sizeof(answer) ? 0 : 1);
 }
 
@@ -239,9 +124,8 @@ static void end_child(struct lease *lease, pid_t pid)
 		clock_sleep_us(lease->setup.clock, KILL_POLL_US);
 }
 
-/* Puts `tell` there, or, when it is NULL, looks. */
-static int consult(struct lease *lease, const enum outcome *tell, uint64_t deadline_us,
-		   struct answer *answer)
+static int run(struct lease *lease, errand_fn *errand, enum outcome outcome, uint64_t deadline_us,
+	       struct answer *answer)
 {
 	CLEANUP_FD int ours = -1;
 	struct pollfd pollfd = { .events = POLLIN };
@@ -255,7 +139,7 @@ static int consult(struct lease *lease, const enum outcome *tell, uint64_t deadl
 	ours = ends[0];
 	pid = fork();
 	if (pid == 0)
-		serve(lease, tell, ends[1]);
+		serve(&lease->setup, errand, outcome, ends[1]);
 	close(ends[1]);
 	if (pid < 0)
 		return -EAGAIN;
@@ -266,54 +150,92 @@ static int consult(struct lease *lease, const enum outcome *tell, uint64_t deadl
 		return ready < 0 ? ready : -ETIMEDOUT;
 	}
 	(void)waitpid(pid, NULL, 0);
-	return read(ours, answer, sizeof(*answer)) == sizeof(*answer) ? answer->rc : -EIO;
+	return read(ours, answer, sizeof(*answer)) == sizeof(*answer) ? 0 : -EIO;
 }
 
-static int say_why(const struct lease *lease, int rc, struct err *err)
+/* Blocks for ten seconds at most; `outcome` is what is to be put down, *verdict what was found. */
+static int send_on(struct lease *lease, errand_fn *errand, enum outcome outcome,
+		   uint64_t deadline_us, struct verdict *verdict, struct err *err)
 {
-	const char *path = lease->setup.config->arbiter_lease;
+	uint64_t limit_us = clock_after_ms(lease->setup.clock, ERRAND_TIMEOUT_MS);
+	struct answer answer = { .rc = 0 };
+	int rc = run(lease, errand, outcome, limit_us < deadline_us ? limit_us : deadline_us,
+		     &answer);
 
-	if (rc == -EINVAL)
-		return err_set(err, ERR_FAILED, rc,
-			       "the lease %s is on storage without O_DIRECT: hosts would read what "
-			       "they remember and not what is there", path);
-	return err_set(err, ERR_FAILED, rc, "the lease %s: %s", path, strerror(-rc));
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "the lease %s: %s",
+			       lease->setup.config->arbiter_lease, strerror(-rc));
+	if (answer.rc < 0)
+		return err_set(err, answer.err.code, answer.rc, "%s", answer.err.message);
+	*verdict = answer.verdict;
+	return 0;
 }
 
 static int lease_decide(struct arbiter *arbiter, uint64_t deadline_us, struct verdict *verdict,
 			struct err *err)
 {
-	struct lease *lease = (struct lease *)arbiter;
-	uint64_t limit_us = clock_after_ms(lease->setup.clock, READ_TIMEOUT_MS);
-	struct answer answer = { .rc = 0 };
-	int rc = consult(lease, NULL, limit_us < deadline_us ? limit_us : deadline_us, &answer);
-
-	if (rc < 0)
-		return say_why(lease, rc, err);
-	*verdict = (struct verdict){ answer.outcome, "the other host's entry in the lease" };
-	return 0;
+	return send_on((struct lease *)arbiter, read_entry, OUTCOME_UNDECIDED, deadline_us,
+		       verdict, err);
 }
 
 static int lease_tell(struct arbiter *arbiter, enum outcome outcome, uint64_t deadline_us,
 		      struct err *err)
 {
-	struct lease *lease = (struct lease *)arbiter;
-	struct answer answer = { .rc = 0 };
-	int rc = consult(lease, &outcome, deadline_us, &answer);
+	struct verdict unused;
 
-	return rc < 0 ? say_why(lease, rc, err) : 0;
+	return send_on((struct lease *)arbiter, write_entry, outcome, deadline_us, &unused, err);
 }
 
-static const struct arbiter_ops lease_ops = { lease_decide, lease_tell, arbiter_free };
+/* A host that was reset comes back, as a rule, and knows more than that it was dead. */
+static int sanlock_decide(struct arbiter *arbiter, uint64_t deadline_us, struct verdict *verdict,
+			  struct err *err)
+{
+	struct lease *lease = (struct lease *)arbiter;
+	const struct clock *clock = lease->setup.clock;
+	bool due;
 
-int arbiter_lease_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
-		       struct err *err)
+	if (lease->due_us == 0)
+		lease->due_us = clock_after_ms(clock, lease->setup.config->arbiter_after_ms);
+	due = clock_now_us(clock) >= lease->due_us;
+	return send_on(lease, due ? read_entry_of_the_dead : read_entry, OUTCOME_UNDECIDED,
+		       deadline_us, verdict, err);
+}
+
+static int sanlock_join(struct arbiter *arbiter, uint64_t deadline_us, struct err *err)
+{
+	struct verdict unused;
+
+	return send_on((struct lease *)arbiter, join, OUTCOME_UNDECIDED, deadline_us, &unused, err);
+}
+
+static const struct arbiter_ops lease_ops = {
+	.decide = lease_decide, .tell = lease_tell, .close = arbiter_free
+};
+
+static const struct arbiter_ops sanlock_ops = {
+	.join = sanlock_join, .decide = sanlock_decide, .tell = lease_tell, .close = arbiter_free
+};
+
+static int open_with(const struct arbiter_ops *ops, const struct arbiter_setup *setup,
+		     struct arbiter **arbiter, struct err *err)
 {
 	struct lease *lease = calloc(1, sizeof(*lease));
 
 	if (!lease)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for an arbiter");
-	*lease = (struct lease){ .arbiter = { &lease_ops }, .setup = *setup };
+	*lease = (struct lease){ .arbiter = { ops }, .setup = *setup };
 	*arbiter = &lease->arbiter;
 	return 0;
+}
+
+int arbiter_lease_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
+		       struct err *err)
+{
+	return open_with(&lease_ops, setup, arbiter, err);
+}
+
+int arbiter_sanlock_open(const struct arbiter_setup *setup, struct arbiter **arbiter,
+			 struct err *err)
+{
+	return open_with(&sanlock_ops, setup, arbiter, err);
 }

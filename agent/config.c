@@ -27,6 +27,12 @@
 #define CONFIG_FILE XENFERRY_SYSCONFDIR "/xenferry.conf"
 #define SOCKET_LENGTH_MAX 107 /* sun_path, unix(7), less its terminator */
 
+#ifdef HAVE_SANLOCK
+#define SANLOCK true
+#else
+#define SANLOCK false
+#endif
+
 enum config_kind {
 	KIND_NAME,
 	KIND_PATH,
@@ -159,16 +165,16 @@ static const struct config_row {
 		     "failed. All of one hook together have a minute" },
 	{ "arbiter", "kind", KIND_ARBITER, FIELD(arbiter), .initial = "operator",
 	  .summary = "who may say whose the guest is when the other host does not: none, operator "
-		     "(migration-resolve), lease or command; docs/ARBITERS.md tells what each "
-		     "guarantees" },
+		     "(migration-resolve), lease, sanlock or command; docs/ARBITERS.md tells what "
+		     "each guarantees" },
 	{ "arbiter", "command", KIND_PATH, TEXT(arbiter_command), .min = 1,
 	  .summary = "program that fences the target or asks the cluster, with the words JOB GUEST "
 		     "SOURCE TARGET; it ends with 0: the target is off, the guest is the source's; "
 		     "10: the guest is the target's; else: it does not know" },
 	{ "arbiter", "after-ms", KIND_NUMBER, FIELD(arbiter_after_ms), .min = 0, .max = 86400000,
 	  .initial = "60000",
-	  .summary = "how long a doubt lasts before the command is started, and started again, "
-		     "milliseconds" },
+	  .summary = "how long a doubt lasts before the command is started, and started again, or "
+		     "sanlock is asked whether the other host is dead, milliseconds" },
 	{ "arbiter", "timeout-ms", KIND_NUMBER, FIELD(arbiter_timeout_ms), .min = 1, .max = 600000,
 	  .initial = "120000",
 	  .summary = "how long the command may take, milliseconds; then it is killed and has not "
@@ -176,7 +182,11 @@ static const struct config_row {
 	{ "arbiter", "lease", KIND_PATH, TEXT(arbiter_lease), .min = 1,
 	  .summary = "file or block device of 2 MiB that all hosts of the pool reach, with O_DIRECT" },
 	{ "arbiter", "host-id", KIND_NUMBER, FIELD(host_id), .min = 1, .max = CONFIG_HOST_ID_MAX,
-	  .summary = "number of this host in the lease; no other host may have the same" },
+	  .summary = "number of this host in the lease, and in sanlock's lockspace; no other host "
+		     "may have the same" },
+	{ "arbiter", "lockspace", KIND_NAME, TEXT(lockspace), .min = 1,
+	  .summary = "name of sanlock's lockspace, which this host must have joined with its host-id "
+		     "before it moves a guest" },
 	{ "xapi", "socket", KIND_PATH, TEXT(xapi_socket), .min = 1,
 	  .initial = "/var/lib/xcp/xapi",
 	  .summary = "XAPI's socket; where it is there, each migration is a task of XAPI's" },
@@ -264,7 +274,8 @@ static const char *set_compress(const struct config_row *row, const char *value,
 
 static const char *set_arbiter(const struct config_row *row, const char *value, void *field)
 {
-	static const char *const words[ARBITERS] = { "none", "operator", "lease", "command" };
+	static const char *const words[ARBITERS] = { "none", "operator", "lease", "sanlock",
+						      "command" };
 
 	(void)row;
 	for (enum arbiter_kind kind = ARBITER_NONE; kind < ARBITERS; kind++)
@@ -272,7 +283,7 @@ static const char *set_arbiter(const struct config_row *row, const char *value, 
 			*(enum arbiter_kind *)field = kind;
 			return NULL;
 		}
-	return "none, operator, lease or command";
+	return "none, operator, lease, sanlock or command";
 }
 
 static const char *(*const setters[])(const struct config_row *, const char *, void *) = {
@@ -457,6 +468,15 @@ static int check_arbiter(const struct config *config, struct err *err)
 	if (config->arbiter == ARBITER_LEASE && (!config->arbiter_lease[0] || !config->host_id))
 		return err_set(err, ERR_USAGE, -EINVAL,
 			       "[arbiter] kind = lease wants a lease and a host-id as well");
+	if (config->arbiter == ARBITER_SANLOCK && !SANLOCK)
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "[arbiter] kind = sanlock: this build has none; it needs "
+			       "libsanlock_client when it is configured");
+	if (config->arbiter == ARBITER_SANLOCK &&
+	    (!config->arbiter_lease[0] || !config->host_id || !config->lockspace[0]))
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "[arbiter] kind = sanlock wants a lease, a host-id and a lockspace "
+			       "as well");
 	return 0;
 }
 

@@ -18,7 +18,8 @@
 #define CONFIG_HOST_ID_MAX 32
 
 /* Who may answer a doubt when the peer does not (arbiter.h). */
-enum arbiter_kind { ARBITER_NONE, ARBITER_OPERATOR, ARBITER_LEASE, ARBITER_COMMAND, ARBITERS };
+enum arbiter_kind { ARBITER_NONE, ARBITER_OPERATOR, ARBITER_LEASE, ARBITER_SANLOCK, ARBITER_COMMAND,
+		    ARBITERS };
 
 struct config {
 	char host_name[64];                  /* [agent] name: what peers call this host */
@@ -57,9 +58,10 @@ struct config {
 	uint32_t channels;                   /* [memory] channels: 0 for as many as pay */
 	enum arbiter_kind arbiter;           /* [arbiter] kind */
 	char arbiter_command[CONFIG_PATH_MAX]; /* [arbiter] command; "": none */
-	uint32_t arbiter_after_ms;           /* [arbiter] after-ms: of doubt, before the command */
+	uint32_t arbiter_after_ms;           /* [arbiter] after-ms: of doubt, before it is asked */
 	uint32_t arbiter_timeout_ms;         /* [arbiter] timeout-ms: of the command */
 	char arbiter_lease[CONFIG_PATH_MAX]; /* [arbiter] lease; "": none */
+	char lockspace[48];                  /* [arbiter] lockspace: sanlock's; "": none */
 	char xapi_socket[CONFIG_PATH_MAX];   /* [xapi] socket */
 	uint32_t host_id;                    /* [arbiter] host-id: from 1; 0: none */
 };

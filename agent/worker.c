@@ -27,6 +27,7 @@
 #include "worker.h"
 
 #define CONNECT_MS 10000
+#define JOIN_MS 5000
 #define CLOCK_ROUNDS 8
 #define CLOCK_MS 5000
 #define OFFER_MS 40000 /* target: until the source has measured the clock and described its guest */
@@ -43,9 +44,22 @@ static void note_hook(void *context, const char *sentence)
 static int open_arbiter(struct work *work, struct err *err)
 {
 	const struct arbiter_setup setup = { work->config, &clock_system, &work->job,
-					     &work->record };
+					     &work->record, LOCKSPACE };
 
 	return arbiter_open(&setup, &work->migration.arbiter, err);
+}
+
+/* Where it could not answer a doubt, none is risked. */
+static int join_arbiter(struct work *work, struct err *err)
+{
+	struct arbiter *arbiter = work->migration.arbiter;
+	int rc = 0;
+
+	if (arbiter && arbiter->ops->join)
+		rc = arbiter->ops->join(arbiter, clock_after_ms(&clock_system, JOIN_MS), err);
+	if (rc < 0)
+		err->code = ERR_REFUSED;
+	return rc;
 }
 
 int worker_open(struct work *work, const struct config *config, const char *uuid,
@@ -283,6 +297,8 @@ static int migrate_as_source(struct work *work, struct err *err)
 	clock_random(&clock_system, work->note.nonce, sizeof(work->note.nonce));
 	if (rc == 0)
 		rc = worker_begin(work, SIDE_SOURCE, err);
+	if (rc == 0 && !work->dry_run)
+		rc = join_arbiter(work, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
 	peer_source_init(&work->peer, &clock_system, &work->job, &work->note,
@@ -351,6 +367,8 @@ static int prepare_target(struct work *work, struct err *err)
 
 	if (rc == 0)
 		rc = worker_begin(work, SIDE_TARGET, err);
+	if (rc == 0 && !dry_run_is_asked(&work->migration.offer))
+		rc = join_arbiter(work, err);
 	if (rc == 0)
 		rc = worker_open_host(work, err);
 	if (rc < 0 && rc != -ECONNABORTED)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "lease.h"
 
 #define LEASE_BYTES (2 * 1024 * 1024)
 
@@ -26,6 +27,7 @@ struct site {
 	struct config config;
 	struct job job;
 	struct record record;
+	const struct lockspace_ops *lockspace;
 	struct arbiter *arbiter;
 	struct err err;
 };
@@ -59,10 +61,15 @@ static void site_init(struct site *site, const char *folder, enum arbiter_kind k
 	snprintf(site->record.target, sizeof(site->record.target), "B");
 }
 
+static struct arbiter_setup setup_of(const struct site *site)
+{
+	return (struct arbiter_setup){ &site->config, &clock_system, &site->job, &site->record,
+				       site->lockspace };
+}
+
 static void site_open(struct site *site)
 {
-	const struct arbiter_setup setup = { &site->config, &clock_system, &site->job,
-					     &site->record };
+	const struct arbiter_setup setup = setup_of(site);
 
 	assert_int_equal(arbiter_open(&setup, &site->arbiter, &site->err), 0);
 }
@@ -210,14 +217,16 @@ static void a_command_that_hangs_is_killed_and_has_not_answered(void **state)
 }
 
 /* Two hosts and their lease; false when the build's folder is on what has no O_DIRECT. */
-static bool open_both(struct site *source, struct site *target)
+static bool open_both_with(enum arbiter_kind kind, const struct lockspace_ops *lockspace,
+			   struct site *source, struct site *target)
 {
 	const char *folder = make_folder();
 	char path[128];
 	int fd;
 
-	site_init(source, folder, ARBITER_LEASE, SIDE_SOURCE);
-	site_init(target, folder, ARBITER_LEASE, SIDE_TARGET);
+	site_init(source, folder, kind, SIDE_SOURCE);
+	site_init(target, folder, kind, SIDE_TARGET);
+	source->lockspace = target->lockspace = lockspace;
 	source->config.host_id = 1;
 	target->config.host_id = CONFIG_HOST_ID_MAX;
 	snprintf(path, sizeof(path), "%s/lease", folder);
@@ -230,6 +239,11 @@ static bool open_both(struct site *source, struct site *target)
 	site_open(source);
 	site_open(target);
 	return true;
+}
+
+static bool open_both(struct site *source, struct site *target)
+{
+	return open_both_with(ARBITER_LEASE, NULL, source, target);
 }
 
 static int put(struct site *site, enum outcome outcome)
@@ -353,6 +367,170 @@ static void storage_that_hangs_is_left_at_the_deadline_and_no_child_stays(void *
 	remove_folder(&site);
 }
 
+/* ---- sanlock ---- */
+
+/* A lockspace that says what it is to say; it is asked in a child, which has a copy of it. */
+static struct {
+	int rc;                         /* of join() */
+	bool hangs;
+	bool dead;                      /* every other host is */
+	const struct site *wrote;       /* who has put a last word down, NEVER, when it died */
+} space;
+
+static int join_space(const char *name, uint32_t host_id, struct err *err)
+{
+	(void)name;
+	(void)host_id;
+	while (space.hangs)
+		pause();
+	return space.rc < 0 ? err_set(err, ERR_FAILED, space.rc, "not in the lockspace") : 0;
+}
+
+static int is_dead_in_space(const char *name, uint32_t host_id, bool *dead, struct err *err)
+{
+	(void)name;
+	assert_true(host_id == 1 || host_id == CONFIG_HOST_ID_MAX);
+	*dead = space.dead;
+	if (space.wrote) {
+		const struct arbiter_setup setup = setup_of(space.wrote);
+
+		return lease_put(&setup, OUTCOME_NEVER, err);
+	}
+	return 0;
+}
+
+static const struct lockspace_ops space_ops = { join_space, is_dead_in_space };
+
+static int join(struct site *site)
+{
+	return site->arbiter->ops->join(site->arbiter, clock_after_ms(&clock_system, 20000),
+					&site->err);
+}
+
+static void open_space(struct site *source, struct site *target)
+{
+	memset(&space, 0, sizeof(space));
+	if (!open_both_with(ARBITER_SANLOCK, &space_ops, source, target))
+		skip();
+}
+
+static void close_space(struct site *source, struct site *target)
+{
+	site_close(source);
+	site_close(target);
+	remove_folder(source);
+}
+
+static void the_guest_of_a_host_that_sanlock_says_is_dead_is_the_targets(void **state)
+{
+	struct site source, target;
+	struct verdict verdict;
+
+	(void)state;
+	open_space(&source, &target);
+	assert_int_equal(join(&source), 0);
+	assert_int_equal(join(&target), 0);
+	assert_int_equal(site_decide(&source, &verdict), 0);
+	assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+	space.dead = true;
+	assert_int_equal(site_decide(&source, &verdict), 0);
+	assert_int_equal(verdict.outcome, OUTCOME_TAKEN);
+	assert_string_equal(verdict.by, "sanlock (the other host is dead)");
+	assert_int_equal(site_decide(&target, &verdict), 0);
+	assert_int_equal(verdict.outcome, OUTCOME_TAKEN);
+	close_space(&source, &target);
+}
+
+static void what_a_dead_host_has_put_down_counts_up_to_its_last_word(void **state)
+{
+	struct site source, target;
+	struct verdict verdict;
+
+	(void)state;
+	open_space(&source, &target);
+	assert_int_equal(join(&target), 0);
+	space.dead = true;
+	space.wrote = &target;
+	assert_int_equal(site_decide(&source, &verdict), 0);
+	assert_int_equal(verdict.outcome, OUTCOME_NEVER);
+	assert_string_equal(verdict.by, "the other host's entry in the lease");
+	close_space(&source, &target);
+}
+
+static void who_is_dead_is_asked_only_when_the_doubt_has_lasted(void **state)
+{
+	struct site source, target;
+	struct verdict verdict;
+
+	(void)state;
+	open_space(&source, &target);
+	assert_int_equal(join(&target), 0);
+	space.dead = true;
+	source.config.arbiter_after_ms = 3600000;
+	assert_int_equal(site_decide(&source, &verdict), 0);
+	assert_int_equal(site_decide(&source, &verdict), 0);
+	assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+	close_space(&source, &target);
+}
+
+static void of_a_host_that_has_not_joined_nobody_says_that_it_is_dead(void **state)
+{
+	struct site source, target;
+	struct verdict verdict;
+
+	(void)state;
+	open_space(&source, &target);
+	space.dead = true;
+	assert_int_equal(site_decide(&source, &verdict), -ENOENT);
+	assert_non_null(strstr(source.err.message, "no entry of the other host"));
+	assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+	close_space(&source, &target);
+}
+
+static void a_host_that_is_not_in_the_lockspace_neither_joins_nor_judges(void **state)
+{
+	struct site source, target;
+	struct verdict verdict;
+
+	(void)state;
+	open_space(&source, &target);
+	assert_int_equal(join(&target), 0);
+	space.rc = -ENOENT;
+	space.dead = true;
+	assert_int_equal(join(&source), -ENOENT);
+	assert_string_equal(source.err.message, "not in the lockspace");
+	assert_int_equal(site_decide(&source, &verdict), -ENOENT);
+	assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+	space.rc = 0;
+	assert_int_equal(site_decide(&target, &verdict), -ENOENT); /* the source has no entry */
+	close_space(&source, &target);
+}
+
+static void a_lockspace_that_hangs_is_left_at_the_deadline(void **state)
+{
+	struct site source, target;
+
+	(void)state;
+	open_space(&source, &target);
+	space.hangs = true;
+	assert_int_equal(source.arbiter->ops->join(source.arbiter,
+						   clock_after_ms(&clock_system, 20), &source.err),
+			 -ETIMEDOUT);
+	close_space(&source, &target);
+}
+
+static void who_needs_nothing_prepared_has_joined(void **state)
+{
+	struct site site;
+
+	(void)state;
+	site_init(&site, make_folder(), ARBITER_LEASE, SIDE_SOURCE);
+	site_open(&site); /* there is no lease: writing there would fail */
+	assert_int_equal(join(&site), 0);
+	site_close(&site);
+	remove_folder(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +545,13 @@ int main(void)
 		cmocka_unit_test(what_is_torn_or_foreign_in_a_lease_is_not_there),
 		cmocka_unit_test(a_lease_that_is_not_there_decides_nothing),
 		cmocka_unit_test(storage_that_hangs_is_left_at_the_deadline_and_no_child_stays),
+		cmocka_unit_test(the_guest_of_a_host_that_sanlock_says_is_dead_is_the_targets),
+		cmocka_unit_test(what_a_dead_host_has_put_down_counts_up_to_its_last_word),
+		cmocka_unit_test(who_is_dead_is_asked_only_when_the_doubt_has_lasted),
+		cmocka_unit_test(of_a_host_that_has_not_joined_nobody_says_that_it_is_dead),
+		cmocka_unit_test(a_host_that_is_not_in_the_lockspace_neither_joins_nor_judges),
+		cmocka_unit_test(a_lockspace_that_hangs_is_left_at_the_deadline),
+		cmocka_unit_test(who_needs_nothing_prepared_has_joined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,13 +230,22 @@ static void an_arbiter_wants_what_it_works_with(void **state)
 		const char *text, *reason; /* NULL: it is fine */
 	} cases[] = {
 		{ "[arbiter]\nkind = none\n", NULL },
-		{ "[arbiter]\nkind = oracle\n", "none, operator, lease or command" },
+		{ "[arbiter]\nkind = oracle\n", "none, operator, lease, sanlock or command" },
 		{ "[arbiter]\nkind = command\n", "wants a command" },
 		{ "[arbiter]\nkind = command\ncommand = /bin/ask\n", NULL },
 		{ "[arbiter]\nkind = lease\nlease = /shared/lease\n", "host-id" },
 		{ "[arbiter]\nkind = lease\nhost-id = 3\n", "wants a lease" },
 		{ "[arbiter]\nkind = lease\nlease = /shared/lease\nhost-id = 33\n", "1 to 32" },
 		{ "[arbiter]\nkind = lease\nlease = /shared/lease\nhost-id = 3\n", NULL },
+#ifdef HAVE_SANLOCK
+		{ "[arbiter]\nkind = sanlock\nlease = /shared/lease\nhost-id = 3\n",
+		  "wants a lease, a host-id and a lockspace" },
+		{ "[arbiter]\nkind = sanlock\nlease = /shared/lease\nhost-id = 3\n"
+		  "lockspace = xenferry\n", NULL },
+#else
+		{ "[arbiter]\nkind = sanlock\nlease = /shared/lease\nhost-id = 3\n"
+		  "lockspace = xenferry\n", "this build has none" },
+#endif
 	};
 	const struct place *place = *state;
 

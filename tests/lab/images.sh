@@ -11,7 +11,7 @@
 SUITE=bookworm
 DOM0_PACKAGES=xen-utils-4.17,xenstore-utils,bridge-utils,iproute2,socat,kmod,udev,procps
 DOM0_PACKAGES+=,iputils-ping,tcpdump
-DOM0_PACKAGES+=,libuv1,libyajl2,libinih1,libmnl0,libssl3,libsystemd0 # what xenferry links
+DOM0_PACKAGES+=,libuv1,libyajl2,libinih1,libmnl0,libsanlock-client1,libssl3,libsystemd0 # what xenferry links
 DOM0_MODULES="xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-netback xen-blkback
 	bridge stp llc loop virtio_net net_failover failover
 	tls gcm ghash-generic chacha20poly1305 chacha_generic poly1305_generic

@@ -104,4 +104,6 @@ static void close_arbiter(struct arbiter *arbiter)
 	(void)arbiter;
 }
 
-const struct arbiter_ops sim_arbiter_ops = { decide, tell, close_arbiter };
+const struct arbiter_ops sim_arbiter_ops = {
+	.decide = decide, .tell = tell, .close = close_arbiter
+};

@@ -33,7 +33,7 @@ joins() {
 
 # host_has_arbiter HOST ID
 host_has_arbiter() {
-	on "$1" sh -c 'mkdir /etc/xenferry.conf.d && cat >/etc/xenferry.conf.d/sanlock.conf' <<-CONF
+	on "$1" sh -c 'cd /etc && mkdir -p xenferry.conf.d && cat >xenferry.conf.d/1.conf' <<-CONF
 		[arbiter]
 		kind = sanlock
 		lease = $shared/lease
@@ -41,6 +41,16 @@ host_has_arbiter() {
 		host-id = $2
 		after-ms = 0
 	CONF
+}
+
+# is_held HOST: its lockspace stays, and with it what the watchdog waits for.
+is_held() {
+	on "$1" sanlock client status -D | grep -q 'external_used=1'
+}
+
+# refuses WHAT PATTERN
+refuses() {
+	check "$1" exits 7 "$2" ferry A vm-migrate vm=g1 host=B live=true
 }
 
 status_is() {
@@ -54,18 +64,20 @@ truncate -s 1M "$shared/lockspace"
 truncate -s 2M "$shared/lease"
 sanlock direct init -s "pool:0:$shared/lockspace:0" >/dev/null
 check 'a guest starts' guest_up A 1 32 1 1
-for host in A B; do check "$host has sanlock" host_has_sanlock "$host"; done
-host_has_arbiter A 1
+host_has_arbiter A 3
 host_has_arbiter B 2
-check 'who is not in the lockspace moves nothing' \
-	exits 7 "not in sanlock's lockspace pool" ferry A vm-migrate vm=g1 host=B live=true
+refuses 'who has no sanlock moves nothing' 'its daemon does not run on this host'
+for host in A B; do check "$host has sanlock" host_has_sanlock "$host"; done
+refuses 'who is not in the lockspace moves nothing' 'this host is not in'
 check 'A is in the lockspace' joins A 1
-check 'a target that is not in it is none' \
-	exits 7 "not in sanlock's lockspace pool" ferry A vm-migrate vm=g1 host=B live=true
+refuses 'who is another there moves nothing' 'this host is number 1'
+host_has_arbiter A 1
+refuses 'a target that is not in the lockspace is none' 'the target: this host is not in'
 check 'B is in the lockspace' joins B 2
 strike B 'stop forget-macs'
 uuid=$(ferry A vm-migrate vm=g1 host=B live=true plan=xenserver-6.2 async=true)
 check 'the target stands still when it is to take the guest' until_true 20 struck B
+check 'it would be reset if it lost the lockspace' is_held B
 host_down B
 check 'sanlock ends the doubt' until_true 60 status_is completed
 check 'it says who decided' \

@@ -16,9 +16,10 @@ static enum side other(enum side side)
 
 /*
  * The target is switched off before anybody says that it is. When the guest has run there its disks
- * have moved on, and the copy at the source is of no use: it went with the target.
+ * have moved on, and the copy at the source is of no use: it went with the target. Who cannot see
+ * whether it has takes it for that.
  */
-static enum outcome fence_target(struct process *process)
+static enum outcome fence_target(struct process *process, bool sees)
 {
 	struct world *world = process->world;
 
@@ -27,7 +28,8 @@ static enum outcome fence_target(struct process *process)
 	if (!world->fenced) {
 		if (!world_wait(process, world->now_us + FENCE_US, NULL))
 			return OUTCOME_UNDECIDED;
-		world->lost_with_host |= world->ran_at_target || process->migration.taken;
+		world->lost_with_host |= !sees || world->ran_at_target ||
+					 process->migration.taken;
 		world_fence(world, SIDE_TARGET);
 	}
 	return world->lost_with_host ? OUTCOME_TAKEN : OUTCOME_NEVER;
@@ -40,7 +42,9 @@ static enum outcome answer(struct process *process)
 
 	switch (world->will) {
 	case WILL_FENCE_TARGET:
-		return fence_target(process);
+		return fence_target(process, true);
+	case WILL_HEAR_OF_DEATH:
+		return fence_target(process, false);
 	case WILL_SEE_TARGET:
 		return process->side == SIDE_SOURCE && runs ? OUTCOME_TAKEN : OUTCOME_UNDECIDED;
 	case WILL_READ:

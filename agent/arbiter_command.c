@@ -6,16 +6,11 @@
 #include "arbiter.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 
-#include "cleanup.h"
+#include "child.h"
 
 /* What the program says with its exit status; any other says that it does not know. */
 #define STATUS_SOURCE 0 /* as a fence agent that has switched the target off */
@@ -29,71 +24,46 @@ struct command {
 	uint64_t due_us; /* when it may be started; 0: it was not asked yet */
 };
 
-/* Its own group, so that it can be killed with all that it starts; and no signal blocked. */
-static int spawn(pid_t *pid, char *const arguments[])
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	int r = posix_spawn_file_actions_init(&files);
-
-	if (r)
-		return r;
-	r = posix_spawnattr_init(&attributes);
-	if (r) {
-		posix_spawn_file_actions_destroy(&files);
-		return r;
-	}
-	sigemptyset(&none);
-	r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	r = r ? r : posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
-	r = r ? r : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP |
-							  POSIX_SPAWN_SETSIGMASK);
-	r = r ? r : posix_spawnattr_setpgroup(&attributes, 0);
-	r = r ? r : posix_spawnattr_setsigmask(&attributes, &none);
-	r = r ? r : posix_spawn(pid, arguments[0], &files, &attributes, arguments, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	return r;
-}
-
-/* Its status as waitpid() says; -ETIMEDOUT when it had to be killed. */
-static int await(const struct clock *clock, pid_t pid, uint64_t deadline_us, int *status)
-{
-	CLEANUP_FD int fd = pidfd_open(pid, 0);
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	int ready = fd < 0 ? -errno : clock_wait(clock, &pollfd, 1, deadline_us, false);
-
-	if (ready <= 0)
-		(void)kill(-pid, SIGKILL);
-	while (waitpid(pid, status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return ready > 0 ? 0 : ready < 0 ? ready : -ETIMEDOUT;
-}
-
 /* JOB GUEST SOURCE TARGET, as the record has them. */
-static int run(const struct command *command, uint64_t deadline_us, int *status, struct err *err)
+static int run(const struct command *command, struct child *child, uint64_t deadline_us,
+	       struct err *err)
 {
 	const struct config *config = command->setup.config;
 	struct record words = *command->setup.record; /* execve() wants what is not const */
 	char path[CONFIG_PATH_MAX];
 	char *const arguments[] = { path, words.uuid, words.guest_name, words.source, words.target,
 				    NULL };
-	pid_t pid;
-	int r;
+	int rc;
 
 	snprintf(path, sizeof(path), "%s", config->arbiter_command);
-	r = spawn(&pid, arguments);
-	if (r)
-		return err_set(err, ERR_FAILED, -r, "the arbiter %s cannot be started: %s", path,
-			       strerror(r));
-	r = await(command->setup.clock, pid, deadline_us, status);
-	if (r == -ETIMEDOUT)
-		return err_set(err, ERR_TIMED_OUT, r,
+	rc = child_start(child, arguments, environ);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "the arbiter %s cannot be started: %s", path,
+			       strerror(-rc));
+	rc = child_wait_all(command->setup.clock, child, 1, deadline_us, false);
+	if (rc == -ETIMEDOUT)
+		return err_set(err, ERR_TIMED_OUT, rc,
 			       "the arbiter %s did not end within %u ms and was killed", path,
 			       config->arbiter_timeout_ms);
-	return r < 0 ? err_set(err, ERR_FAILED, r, "the arbiter %s: %s", path, strerror(-r)) : 0;
+	return rc < 0 ? err_set(err, ERR_FAILED, rc, "the arbiter %s: %s", path, strerror(-rc)) : 0;
+}
+
+/* What it has said is why it does not know. */
+static int read_answer(const struct command *command, const struct child *child,
+		       struct verdict *verdict, struct err *err)
+{
+	char line[CHILD_TAIL_MAX + 1];
+	const char *said = child_last_line(child, line);
+
+	if (child_exited(child, STATUS_SOURCE))
+		verdict->outcome = OUTCOME_NEVER;
+	else if (child_exited(child, STATUS_TARGET))
+		verdict->outcome = OUTCOME_TAKEN;
+	else
+		return err_set(err, ERR_FAILED, -EAGAIN, "the arbiter %s does not know: %s",
+			       command->setup.config->arbiter_command,
+			       said[0] ? said : "it said nothing");
+	return 0;
 }
 
 static int command_decide(struct arbiter *arbiter, uint64_t deadline_us, struct verdict *verdict,
@@ -103,7 +73,8 @@ static int command_decide(struct arbiter *arbiter, uint64_t deadline_us, struct 
 	const struct config *config = command->setup.config;
 	const struct clock *clock = command->setup.clock;
 	uint64_t limit_us = clock_after_ms(clock, config->arbiter_timeout_ms);
-	int status = 0, rc;
+	struct child child = CHILD_NONE;
+	int rc;
 
 	*verdict = (struct verdict){ OUTCOME_UNDECIDED, "the arbiter's command" };
 	if (command->setup.record->side == SIDE_TARGET)
@@ -112,15 +83,12 @@ static int command_decide(struct arbiter *arbiter, uint64_t deadline_us, struct 
 		command->due_us = clock_after_ms(clock, config->arbiter_after_ms);
 	if (clock_now_us(clock) < command->due_us)
 		return 0;
-	rc = run(command, limit_us < deadline_us ? limit_us : deadline_us, &status, err);
+	rc = run(command, &child, limit_us < deadline_us ? limit_us : deadline_us, err);
+	if (rc == 0)
+		rc = read_answer(command, &child, verdict, err);
 	command->due_us = clock_after_ms(clock, config->arbiter_after_ms);
-	if (rc < 0)
-		return rc;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_SOURCE)
-		verdict->outcome = OUTCOME_NEVER;
-	else if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_TARGET)
-		verdict->outcome = OUTCOME_TAKEN;
-	return 0;
+	child_fini(&child);
+	return rc;
 }
 
 static const struct arbiter_ops command_ops = {

@@ -149,8 +149,6 @@ static void a_command_says_it_with_its_exit_status(void **state)
 	} cases[] = {
 		{ "#!/bin/sh\nexit 0\n", OUTCOME_NEVER },
 		{ "#!/bin/sh\nexit 10\n", OUTCOME_TAKEN },
-		{ "#!/bin/sh\nexit 1\n", OUTCOME_UNDECIDED },
-		{ "#!/bin/sh\nkill -9 $$\n", OUTCOME_UNDECIDED },
 		{ "#!/bin/sh\n[ \"$1/$2/$4\" = 'a-job/a guest/B' ]\n", OUTCOME_NEVER },
 	};
 
@@ -164,6 +162,27 @@ static void a_command_says_it_with_its_exit_status(void **state)
 		site_open(&site);
 		assert_int_equal(site_decide(&site, &verdict), 0);
 		assert_int_equal(verdict.outcome, cases[i].outcome);
+		site_close(&site);
+		remove_folder(&site);
+	}
+}
+
+static void a_command_that_does_not_know_says_why(void **state)
+{
+	static const char *const scripts[] = { "#!/bin/sh\necho no power switch >&2\nexit 1\n",
+					       "#!/bin/sh\necho no power switch\nkill -9 $$\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		struct verdict verdict;
+		struct site site;
+
+		site_init(&site, make_folder(), ARBITER_COMMAND, SIDE_SOURCE);
+		write_file(&site, "command", scripts[i], 0700);
+		site_open(&site);
+		assert_int_equal(site_decide(&site, &verdict), -EAGAIN);
+		assert_int_equal(verdict.outcome, OUTCOME_UNDECIDED);
+		assert_non_null(strstr(site.err.message, "does not know: no power switch"));
 		site_close(&site);
 		remove_folder(&site);
 	}
@@ -537,6 +556,7 @@ int main(void)
 		cmocka_unit_test(none_is_none),
 		cmocka_unit_test(an_operator_says_it_with_a_file_in_the_jobs_folder),
 		cmocka_unit_test(a_command_says_it_with_its_exit_status),
+		cmocka_unit_test(a_command_that_does_not_know_says_why),
 		cmocka_unit_test(a_command_is_started_only_when_the_doubt_has_lasted),
 		cmocka_unit_test(a_target_has_nobody_fenced),
 		cmocka_unit_test(a_command_that_hangs_is_killed_and_has_not_answered),

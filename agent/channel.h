@@ -11,8 +11,12 @@
 #include "rpc.h"
 
 /* The descriptors that the daemon gives a worker. */
-#define WORKER_CHANNEL_FD 3 /* to the daemon: records go out, the memory connection comes in */
+#define WORKER_CHANNEL_FD 3 /* to the daemon: records go out, its words come in */
 #define WORKER_PEER_FD 4    /* target, ask: the accepted connection, its hello already read */
+
+/* What the daemon says, a byte each. */
+#define WORKER_MEMORY 'M' /* target: the memory connection comes with it */
+#define WORKER_GO 'G'     /* spare: the job is yours */
 
 #define CHANNEL_LINE_MAX RPC_LINE_MAX /* bytes; a whole record has some 10,000 */
 

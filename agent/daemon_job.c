@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "daemon_record.h"
 #include "log.h"
 
@@ -30,6 +31,8 @@ bool job_is_over(const struct daemon_job *job)
 {
 	return status_is_final(job_status(job)) && job_status(job) != STATUS_IN_DOUBT;
 }
+
+static void begin_spare(struct daemon_job *job);
 
 /* ---- records ---- */
 
@@ -50,6 +53,8 @@ static void on_line(void *context, const char *line, size_t size)
 
 	if (daemon_record_is_sound(record, job->uuid)) {
 		set_record(job, record);
+		if (job_status(job) == STATUS_COPYING && !job->had_spare && !job->recovering)
+			begin_spare(job);
 		return;
 	}
 	json_value_free(record);
@@ -108,6 +113,8 @@ void job_remove(struct daemon_job *job)
 	while (*at != job)
 		at = &(*at)->next;
 	*at = job->next;
+	if (job->spare)
+		worker_dismiss(steal(job->spare));
 	json_value_free(job->record);
 	job->record = NULL;
 	uv_close((uv_handle_t *)&job->watch, on_watch_closed);
@@ -181,15 +188,63 @@ static int start(struct daemon_job *job, const char *const words[], int peer_fd,
 			    &job->worker, err);
 }
 
+/* One that waited is only missed; one at work dies as a worker does. */
+static void on_spare_ended(void *context, int exit_status, int signal_number)
+{
+	struct daemon_job *job = context;
+
+	if (job->spare) {
+		job->spare = NULL;
+		log_warning("job %s: its spare worker has ended", job->uuid);
+		return;
+	}
+	if (signal_number != 0) /* what struck the worker may have struck both */
+		job->recovering = false;
+	on_ended(context, exit_status, signal_number);
+}
+
+static const struct worker_events spare_events = { .line = on_line, .ended = on_spare_ended };
+
+/*
+ * From the copy on a guest may stand still when its worker dies: another one is ready by then, so
+ * that the guest need not wait until a program is loaded. Without it that takes longer.
+ */
+static void begin_spare(struct daemon_job *job)
+{
+	const struct jobs_setup *setup = &job->jobs->setup;
+	const char *const words[] = { "spare", job->uuid, NULL };
+	struct err err;
+
+	job->had_spare = true;
+	if (worker_start(setup->loop, setup->program, words, -1, &spare_events, job, &job->spare,
+			 &err) < 0)
+		log_warning("job %s: no spare worker: %s", job->uuid, err.message);
+}
+
+static bool spare_goes(struct daemon_job *job)
+{
+	struct worker *spare = steal(job->spare);
+
+	if (!spare)
+		return false;
+	if (worker_go(spare) < 0) {
+		worker_dismiss(spare);
+		return false;
+	}
+	job->worker = spare;
+	return true;
+}
+
 static void recover(struct daemon_job *job)
 {
 	const char *const words[] = { "recover", job->uuid, NULL };
 	struct err err;
 
-	log_info("job %s: its worker has gone, recovering", job->uuid);
 	job->recovering = true;
-	if (start(job, words, -1, &err) < 0)
+	if (!spare_goes(job) && start(job, words, -1, &err) < 0)
 		conclude(job, &err);
+	else
+		log_info("job %s: its worker has gone, recovering", job->uuid);
 }
 
 /* A worker of an earlier daemon: its folder tells how it goes on. */

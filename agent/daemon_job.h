@@ -27,6 +27,8 @@ struct daemon_job {
 	char vm[GUEST_NAME_MAX];         /* source: the guest as the operator named it */
 	struct host_place place;         /* source: where it goes */
 	struct worker *worker;           /* NULL: it is an earlier daemon's, or there is none */
+	struct worker *spare;            /* stands by to recover the job; NULL: none does */
+	bool had_spare;                  /* it was started, once */
 	bool dry_run;                    /* source: it only asks */
 	bool cancelled;                  /* its worker was told to */
 	bool recovering;                 /* its worker is the one that cleans up */

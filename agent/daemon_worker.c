@@ -210,9 +210,51 @@ pid_t worker_pid(const struct worker *worker)
 	return worker->process.pid;
 }
 
+/* ---- spare workers ---- */
+
+int worker_go(const struct worker *worker)
+{
+	const char word = WORKER_GO;
+	uv_os_fd_t channel;
+	int r = uv_fileno((const uv_handle_t *)&worker->channel, &channel);
+
+	if (r < 0)
+		return r;
+	return send(channel, &word, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static void ignore_line(void *context, const char *line, size_t size)
+{
+	(void)context;
+	(void)line;
+	(void)size;
+}
+
+static void ignore_end(void *context, int exit_status, int signal_number)
+{
+	(void)context;
+	(void)exit_status;
+	(void)signal_number;
+}
+
+void worker_dismiss(struct worker *worker)
+{
+	static const struct worker_events nobody = { ignore_line, ignore_end };
+	uv_os_fd_t channel;
+
+	worker->events = &nobody;
+	worker->context = NULL;
+	if (uv_fileno((uv_handle_t *)&worker->channel, &channel) == 0)
+		(void)shutdown(channel, SHUT_RDWR);
+	uv_unref((uv_handle_t *)&worker->process);
+	uv_unref((uv_handle_t *)&worker->channel);
+}
+
+/* ---- connections ---- */
+
 int worker_pass(const struct worker *worker, int fd, struct err *err)
 {
-	char byte = 'M';
+	char byte = WORKER_MEMORY;
 	struct iovec content = { .iov_base = &byte, .iov_len = 1 };
 	union {
 		struct cmsghdr header;

@@ -46,8 +46,12 @@ int worker_start(uv_loop_t *loop, const struct worker_program *program, const ch
 		 int peer_fd, const struct worker_events *events, void *context,
 		 struct worker **worker, struct err *err);
 pid_t worker_pid(const struct worker *worker);
-/* Hands a connection over: one byte 'M' with the descriptor, which stays the caller's. */
+/* Hands a connection over: WORKER_MEMORY with the descriptor, which stays the caller's. */
 int worker_pass(const struct worker *worker, int fd, struct err *err);
+/* Tells a spare worker that the job is its; -errno when it has gone. */
+int worker_go(const struct worker *worker);
+/* A spare worker is not needed: it ends, and no event comes any more. Holds up no loop. */
+void worker_dismiss(struct worker *worker);
 /* Lets go of a worker that goes on: no event comes any more. */
 void worker_release(struct worker *worker);
 

@@ -104,6 +104,8 @@ int worker_open_host(struct work *work, struct err *err)
 {
 	char stream_program[CONFIG_PATH_MAX + 32];
 
+	if (work->migration.host)
+		return 0;
 	snprintf(stream_program, sizeof(stream_program), "%s/xenferry-stream",
 		 work->config->libexec_dir);
 	return host_xen_open(&clock_system, stream_program, &work->migration.host, err);
@@ -402,11 +404,10 @@ static int migrate_as_target(struct work *work, struct err *err)
 
 /* ---- the modes ---- */
 
-typedef int mode_fn(struct work *work, struct err *err);
-
-static int with_job(mode_fn *mode, const struct config *config, char **arguments)
+int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments,
+		    struct host *host)
 {
-	struct work work = { .job = { .lock = -1 } };
+	struct work work = { .job = { .lock = -1 }, .migration = { .host = host } };
 	struct err err = { ERR_NONE, "" };
 	int rc = worker_open(&work, config, arguments[0], &err);
 	int status;
@@ -417,6 +418,8 @@ static int with_job(mode_fn *mode, const struct config *config, char **arguments
 		rc = mode(&work, &err);
 	if (!work.channel.sink.ops) {
 		log_error("%s", err.message);
+		if (host)
+			host->ops->close(host);
 		return err_exit_status(err.code);
 	}
 	status = worker_finish(&work, rc, &err);
@@ -427,27 +430,27 @@ static int with_job(mode_fn *mode, const struct config *config, char **arguments
 
 static int run_source(const struct config *config, char **arguments)
 {
-	return with_job(migrate_as_source, config, arguments);
+	return worker_run_mode(migrate_as_source, config, arguments, NULL);
 }
 
 static int run_target(const struct config *config, char **arguments)
 {
-	return with_job(migrate_as_target, config, arguments);
+	return worker_run_mode(migrate_as_target, config, arguments, NULL);
 }
 
 static int run_save(const struct config *config, char **arguments)
 {
-	return with_job(worker_save, config, arguments);
+	return worker_run_mode(worker_save, config, arguments, NULL);
 }
 
 static int run_load(const struct config *config, char **arguments)
 {
-	return with_job(worker_load, config, arguments);
+	return worker_run_mode(worker_load, config, arguments, NULL);
 }
 
 static int run_recover(const struct config *config, char **arguments)
 {
-	return with_job(recover_job, config, arguments);
+	return worker_run_mode(recover_job, config, arguments, NULL);
 }
 
 static const struct {
@@ -462,6 +465,7 @@ static const struct {
 	{ "load", 1, run_load, "load JOB" },
 	{ "ask", 2, run_ask, "ask JOB NONCE" },
 	{ "recover", 1, run_recover, "recover JOB" },
+	{ "spare", 1, run_spare, "spare JOB" },
 	{ "list", 0, run_list, "list" },
 	{ "hook", 2, run_hook, "hook NAME REASON" },
 	{ "survey", 2, run_survey, "survey TARGETS MEASURE" },

@@ -35,6 +35,7 @@ struct work {
 /* Takes the job over and opens its journal. Zero-initialise `work` before. */
 int worker_open(struct work *work, const struct config *config, const char *uuid,
 		struct err *err);
+/* Fine when it is open already, which spares a recovery the time. */
 int worker_open_host(struct work *work, struct err *err);
 /* Writes down that the job begins, on which side and by which plan. */
 int worker_begin(struct work *work, enum side side, struct err *err);
@@ -44,8 +45,18 @@ struct json_value *worker_request(const struct work *work, struct err *err);
 int worker_finish(struct work *work, int rc, const struct err *err);
 void worker_close(struct work *work);
 
+typedef int mode_fn(struct work *work, struct err *err);
+/*
+ * Lets a mode work on the job arguments[0], from taking its lock to its last word; returns the exit
+ * status. `host`: one that was opened before, which it takes over, or NULL.
+ */
+int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments,
+		    struct host *host);
+
 /* The mode that settles a job whose worker died (recover_job.c); as recover_run(). */
 int recover_job(struct work *work, struct err *err);
+/* spare.c: JOB; the same, as soon as the daemon says so. */
+int run_spare(const struct config *config, char **arguments);
 
 /* The modes for a guest and a file (worker_file.c). */
 int worker_save(struct work *work, struct err *err);

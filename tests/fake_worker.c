@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "channel.h"
 #include "clock.h"
 #include "config.h"
 #include "json.h"
@@ -121,6 +122,13 @@ static int play_crash(void)
 	return raise(SIGKILL);
 }
 
+static int play_early_crash(void)
+{
+	put("journal", "begin\n");
+	tell("preparing", "PREPARE", NULL, NULL);
+	return raise(SIGKILL);
+}
+
 static int play_late_crash(void)
 {
 	put("journal", "begin\n");
@@ -146,6 +154,7 @@ static const struct play {
 	{ "refused", play_refused },
 	{ "diverging", play_diverging },
 	{ "crash", play_crash },
+	{ "early-crash", play_early_crash },
 	{ "late-crash", play_late_crash },
 	{ "crash-twice", play_late_crash },
 	{ "mute", play_mute },
@@ -175,13 +184,23 @@ static int run_source(void)
 	return 95;
 }
 
-static int run_recover(void)
+/* The daemon's word to one that stands by; or it has closed the channel. */
+static bool is_needed(void)
+{
+	char word = 0;
+
+	return recv(CHANNEL, &word, 1, 0) == 1 && word == WORKER_GO;
+}
+
+static int run_recover(bool spare)
 {
 	char path[600];
 
 	if (strcmp(guest, "crash-twice") == 0 && access(path_of("resolution", path), F_OK) < 0)
 		return raise(SIGKILL);
-	tell("failed", "COPY", "failed", "the worker died and everything was taken back");
+	tell("failed", "COPY", "failed",
+	     spare ? "the worker died and its spare took everything back" :
+		     "the worker died and everything was taken back");
 	return 1;
 }
 
@@ -274,19 +293,24 @@ static int run_list(void)
 
 static int run(int count, char **words)
 {
+	bool spare;
+
 	if (count == 1 && strcmp(words[0], "list") == 0)
 		return run_list();
 	if (count < 2)
 		return 89;
+	spare = strcmp(words[0], "spare") == 0;
 	job = words[1];
 	snprintf(folder, sizeof(folder), "%s/jobs/%s", config.state_dir, job);
 	if (count == 3 && strcmp(words[0], "ask") == 0)
 		return run_ask(words[2]);
+	if (spare && !is_needed())
+		return 0;
 	take_lock();
 	read_request();
 	if (count == 3 && strcmp(words[0], "target") == 0)
 		return run_target(words[2]);
-	return strcmp(words[0], "recover") == 0 ? run_recover() : run_source();
+	return spare || strcmp(words[0], "recover") == 0 ? run_recover(spare) : run_source();
 }
 
 int main(int argc, char **argv)

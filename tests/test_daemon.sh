@@ -122,7 +122,9 @@ fi
 
 expect 'a worker that never began has failed' 1 '*killed by signal 9*' migrate crash
 expect 'one that says nonsense has failed' 1 '*ended with status 5*' migrate mute
-expect 'one that had begun is recovered' 1 '*everything was taken back' migrate late-crash
+expect 'one that copied is recovered by its spare' 1 '*its spare took everything back' \
+	migrate late-crash
+expect 'one that had begun is recovered' 1 '*everything was taken back' migrate early-crash
 expect 'a recovery that dies leaves a doubt' 6 '*look for the guest at both hosts*' \
 	migrate crash-twice
 expect 'a guest in doubt is not moved again' 7 '*already*' \

@@ -115,6 +115,12 @@ static int cut_torn_line(int fd)
 	return whole == end ? 0 : ftruncate(fd, whole);
 }
 
+/* Or its folder was synced before its first line was written. */
+static bool is_new(int fd)
+{
+	return lseek(fd, 0, SEEK_END) <= 0;
+}
+
 int journal_open(const char *folder, const struct clock *clock, struct journal **journal,
 		 struct err *err)
 {
@@ -129,7 +135,7 @@ int journal_open(const char *folder, const struct clock *clock, struct journal *
 	file->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (file->fd < 0)
 		return err_errno(err, "open %s", path);
-	if (cut_torn_line(file->fd) < 0 || sync_folder(folder) < 0) {
+	if (cut_torn_line(file->fd) < 0 || (is_new(file->fd) && sync_folder(folder) < 0)) {
 		close(file->fd);
 		return err_errno(err, "open %s", path);
 	}
@@ -178,24 +184,29 @@ static void note_time(struct journal_state *state, const struct journal_entry *e
 		state->rows_s[entry->row] = at_s;
 }
 
-static void note_line(struct journal_state *state, const char *text, size_t size)
+/* Whether the line binds somebody: more than that a row was started. */
+static bool note_line(struct journal_state *state, const char *text, size_t size)
 {
 	CLEANUP_JSON_VALUE struct json_value *line = json_parse(text, size, NULL);
 	const char *word = json_get_string(line, "event"), *said = json_get_string(line, "text");
 	struct journal_entry entry = { .row = (uint32_t)json_get_integer(line, "row", 0) };
+	bool binds = false;
 
 	snprintf(entry.text, sizeof(entry.text), "%s", said ? said : "");
 	for (entry.event = 0; word && entry.event < JOURNAL_EVENTS; entry.event++)
 		if (strcmp(word, events[entry.event].word) == 0) {
 			journal_note(state, &entry);
 			note_time(state, &entry, json_get_double(line, "time", 0));
+			binds = entry.event > JOURNAL_STEP_BLACKOUT;
 		}
+	return binds;
 }
 
 int journal_read(const char *folder, struct journal_state *state, struct err *err)
 {
 	CLEANUP_FILE FILE *file = NULL;
 	char path[JOURNAL_PATH_MAX + 8], line[JOURNAL_LINE_MAX];
+	bool binding = false;
 
 	snprintf(path, sizeof(path), "%s/journal", folder);
 	file = fopen(path, "re");
@@ -206,9 +217,10 @@ int journal_read(const char *folder, struct journal_state *state, struct err *er
 		size_t length = strlen(line);
 
 		if (length > 0 && line[length - 1] == '\n') /* else torn: it was not durable */
-			note_line(state, line, length);
+			binding |= note_line(state, line, length);
 	}
-	if (fdatasync(fileno(file)) < 0) /* who reads acts on it: it must be there tomorrow */
+	/* who reads acts on it: it must be there tomorrow; what was only begun is just undone */
+	if (binding && fdatasync(fileno(file)) < 0)
 		return err_errno(err, "make %s durable", path);
 	return 0;
 }

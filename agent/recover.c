@@ -47,12 +47,16 @@ static int find_guest(struct migration *m, const void *bytes, size_t size, struc
 
 /*
  * In the blackout the journal may lag: undo all of it, for undos accept what was not begun. For a
- * target it begins unannounced, in the midst of the copy.
+ * target it begins unannounced, in the midst of the copy. But a source need not take back a release
+ * that its journal does not come to, for that is durable: its guest does not wait for the disk.
  */
 static size_t last_row_to_undo(const struct migration *m, const struct journal_state *state)
 {
 	size_t released = plan_row_at(m->plan, SYNC_SP3);
+	size_t releases = plan_row_with(m->plan, STEP_RELEASES);
 
+	if (m->side == SIDE_SOURCE && state->row < releases && releases <= released)
+		released = releases - 1;
 	if (m->side == SIDE_TARGET && state->row >= plan_row_with(m->plan, STEP_COPIES))
 		return released;
 	return plan_phase(m->plan, state->row) >= PHASE_BLACKOUT ? released : state->row;

@@ -60,6 +60,22 @@ static void a_source_that_died_before_release_lets_its_guest_go_on(void **state)
 	fake_migration_fini(&fake);
 }
 
+/* Its guest stands still, and each line that is made durable is time. */
+static void a_source_that_died_suspended_writes_nothing_before_its_guest_goes_on(void **state)
+{
+	struct journal_state journal = { .begun = true };
+	struct fake_migration fake;
+	struct err err;
+
+	(void)state;
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	journal.row = (uint32_t)plan_row_with(fake.migration.plan, STEP_FINISHES_COPY);
+	assert_true(recover(&fake, &journal, &err) < 0);
+	assert_true(fake_index(&fake, "resume") < fake_index(&fake, "journal undone"));
+	assert_int_equal(fake_count(&fake, "journal taken-back"), 0);
+	fake_migration_fini(&fake);
+}
+
 static void a_source_that_died_after_release_asks_first(void **state)
 {
 	struct journal_state journal = { .begun = true, .row = 9, .released = true };
@@ -231,6 +247,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_source_that_died_before_release_lets_its_guest_go_on),
+		cmocka_unit_test(
+			a_source_that_died_suspended_writes_nothing_before_its_guest_goes_on),
 		cmocka_unit_test(a_source_that_died_after_release_asks_first),
 		cmocka_unit_test(a_source_that_was_torn_down_already_is_done),
 		cmocka_unit_test(a_target_that_died_before_the_commit_never_runs_the_guest),

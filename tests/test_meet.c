@@ -13,12 +13,13 @@
 #include <cmocka.h>
 
 #include "fake_migration.h"
+#include "plan_wire.h"
 #include "tlv.h"
 
 /* Numbers of handshake/PROTOCOL.md. */
 enum { PLAN = 1, HOST = 3, SUSPENDED = 6, RUNNING = 7, STEP = 8, TROUBLE = 9, MEETING = 10,
-       PORT = 16, SLOW_CHANNEL = 18, LATER = 99 };
-enum { STEP_NAME = 1, STEP_START = 3, STEP_END = 4, MEETING_POINT = 1 };
+       PORT = 16, SLOW_CHANNEL = 18, PLAN_ROW = 20, LATER = 99 };
+enum { STEP_NAME = 1, STEP_PHASE = 2, STEP_START = 3, STEP_END = 4, MEETING_POINT = 1 };
 
 /* A side that hears at a point, or in answer, what the test says. */
 struct listener {
@@ -176,6 +177,40 @@ static void a_source_that_cannot_say_its_name_is_refused_whatever_its_certificat
 	stop(&listener);
 }
 
+static void a_source_is_called_what_its_certificate_says(void **state)
+{
+	struct listener listener;
+
+	(void)state;
+	listen_as(&listener, SIDE_TARGET);
+	snprintf(listener.fake.migration.settings.peer_name,
+		 sizeof(listener.fake.migration.settings.peer_name), "B");
+	tlv_put_string(&listener.said, HOST, "A");
+
+	(void)meet_at(&listener, SYNC_SP0);
+	assert_string_equal(listener.fake.record.source, "B");
+	stop(&listener);
+}
+
+/* The last field has a byte less than it says. */
+static void a_message_that_was_cut_is_refused(void **state)
+{
+	struct listener listener;
+	struct message offer;
+	struct plan plan;
+
+	(void)state;
+	listen_as(&listener, SIDE_SOURCE);
+	tlv_put_string(&listener.said, LATER, "what it may mean");
+	listener.said.size--;
+	assert_true(meet_at(&listener, SYNC_SP5) < 0);
+	assert_non_null(strstr(listener.err.message, "malformed"));
+	offer = (struct message){ .type = WIRE_SYNC, .point = SYNC_SP0,
+				  .payload = listener.said.bytes, .size = listener.said.size };
+	assert_true(meet_read_plan(&offer, &plan, &listener.err) < 0);
+	stop(&listener);
+}
+
 static struct message first_word(struct listener *listener, enum wire_type of,
 				 enum sync_point point)
 {
@@ -191,6 +226,7 @@ static void only_an_offer_names_a_plan(void **state)
 
 	(void)state;
 	listen_as(&listener, SIDE_TARGET);
+	tlv_put_string(&listener.said, HOST, "A");
 	tlv_put_string(&listener.said, PLAN | TLV_REQUIRED, "handover");
 	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
 	assert_int_equal(meet_read_plan(&offer, &plan, &listener.err), 0);
@@ -202,6 +238,49 @@ static void only_an_offer_names_a_plan(void **state)
 	stop(&listener);
 }
 
+static void a_name_that_no_plan_of_this_host_has_is_refused(void **state)
+{
+	static const struct {
+		const char *name, *why;
+	} names[] = {
+		{ "of-tomorrow", "does not know the plan 'of-tomorrow'" },
+		{ "../handover", "no offer" },
+		{ "hand\nover", "no offer" },
+	};
+	struct listener listener;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct message offer;
+		struct plan plan;
+
+		listen_as(&listener, SIDE_TARGET);
+		tlv_put_string(&listener.said, PLAN, names[i].name);
+		offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+		assert_true(meet_read_plan(&offer, &plan, &listener.err) < 0);
+		assert_int_equal(listener.err.code, ERR_INCOMPATIBLE);
+		assert_non_null(strstr(listener.err.message, names[i].why));
+		stop(&listener);
+	}
+}
+
+static void an_offered_plan_that_breaks_a_rule_is_refused(void **state)
+{
+	struct plan broken = *plan_find("handover"), plan;
+	struct listener listener;
+	struct message offer;
+
+	(void)state;
+	listen_as(&listener, SIDE_TARGET);
+	broken.rows[3] = (struct plan_row){ .step = NULL };
+	tlv_put_string(&listener.said, PLAN, "of-mine");
+	plan_encode(&broken, PLAN_ROW, &listener.said);
+	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
+	assert_true(meet_read_plan(&offer, &plan, &listener.err) < 0);
+	assert_int_equal(listener.err.code, ERR_INCOMPATIBLE);
+	stop(&listener);
+}
+
 static void a_port_that_is_none_is_not_asked(void **state)
 {
 	struct listener listener;
@@ -209,6 +288,7 @@ static void a_port_that_is_none_is_not_asked(void **state)
 
 	(void)state;
 	listen_as(&listener, SIDE_TARGET);
+	tlv_put_string(&listener.said, HOST, "A");
 	tlv_put_u64(&listener.said, PORT, 8002);
 	offer = first_word(&listener, WIRE_SYNC, SYNC_SP0);
 	assert_int_equal(meet_read_port(&offer), 8002);
@@ -295,6 +375,23 @@ static void a_step_that_has_not_ended_is_shown_so(void **state)
 	assert_int_equal(listener.fake.record.steps[0].start_us, 900);
 	assert_int_equal(listener.fake.record.steps[0].end_us, 1900);
 	assert_int_equal(listener.fake.record.steps[1].end_us, 0);
+	stop(&listener);
+}
+
+static void a_phase_of_a_later_version_is_the_last_one(void **state)
+{
+	struct listener listener;
+	size_t mark;
+
+	(void)state;
+	listen_as(&listener, SIDE_SOURCE);
+	mark = tlv_begin(&listener.said, STEP);
+	tlv_put_string(&listener.said, STEP_NAME, "settle-guest");
+	tlv_put_u64(&listener.said, STEP_PHASE, PHASE_CLEAN + 1);
+	tlv_end(&listener.said, mark);
+
+	assert_int_equal(meet_at(&listener, SYNC_SP5), 0);
+	assert_int_equal(listener.fake.record.steps[0].phase, PHASE_CLEAN);
 	stop(&listener);
 }
 
@@ -401,11 +498,16 @@ int main(void)
 		cmocka_unit_test(an_offer_without_a_guest_is_refused),
 		cmocka_unit_test(
 			a_source_that_cannot_say_its_name_is_refused_whatever_its_certificate_says),
+		cmocka_unit_test(a_source_is_called_what_its_certificate_says),
+		cmocka_unit_test(a_message_that_was_cut_is_refused),
 		cmocka_unit_test(only_an_offer_names_a_plan),
+		cmocka_unit_test(a_name_that_no_plan_of_this_host_has_is_refused),
+		cmocka_unit_test(an_offered_plan_that_breaks_a_rule_is_refused),
 		cmocka_unit_test(a_port_that_is_none_is_not_asked),
 		cmocka_unit_test(a_guest_too_large_to_describe_is_not_offered),
 		cmocka_unit_test(a_time_of_another_form_is_refused_and_nothing_is_taken),
 		cmocka_unit_test(a_step_that_has_not_ended_is_shown_so),
+		cmocka_unit_test(a_phase_of_a_later_version_is_the_last_one),
 		cmocka_unit_test(a_timeline_takes_no_more_steps_than_there_is_room_for),
 		cmocka_unit_test(a_damaged_timeline_is_refused),
 		cmocka_unit_test(a_point_that_is_not_known_is_not_shown),

@@ -56,7 +56,8 @@ check 'xenferry links no Xen library' links_only agent/xenferry libyajl libinih
 check 'xenferryd links no Xen library' \
 	links_only agent/xenferryd libuv libyajl libinih libsystemd
 check 'xenferry-worker links no event loop' links_only agent/xenferry-worker \
-	libxenctrl libxenguest libxenstore libxengnttab libxentoollog libmnl libyajl libinih
+	libxenctrl libxenguest libxenstore libxengnttab libxentoollog libmnl libyajl libinih \
+	libsanlock_client
 check 'xenferry-stream links libxenguest and little else' links_only devices/xenferry-stream \
 	libxenctrl libxenguest libxenforeignmemory libxentoollog liblz4 libzstd libxxhash
 check 'xenferry-tls links the TLS library and nothing else' \

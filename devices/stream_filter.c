@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include "channels.h"
 #include "cleanup.h"
@@ -151,6 +154,13 @@ static void say_slow_channel(const struct filter_counters *counters)
 			    "waited %llu ms for it; look at the network between the two hosts, "
 			    "or take fewer (channels=)", (unsigned)channel,
 			    (unsigned long long)atomic_load(&counters->awaited_us) / 1000);
+}
+
+size_t stream_filter_backlog(void)
+{
+	int bytes = 0;
+
+	return ioctl(STREAM_MEMORY_FD, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 int stream_filter_finish(struct stream_filter *filter, struct err *err)

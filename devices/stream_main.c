@@ -47,6 +47,7 @@
 #define XEN_MINOR 17
 #define PROGRESS_INTERVAL_US 100000
 #define PACE_MIN_US 1000 /* less is not waited for */
+#define CATCH_UP_MS 1 /* how often the filter is looked at */
 
 /*
  * A restorer's address space: two bitmaps of the guest's frames, twice while they grow, and beside
@@ -252,6 +253,15 @@ static int64_t peek_dirty_pages(const struct child *child)
 	return stats.dirty_count;
 }
 
+/* What the filter still has before it would else go, uncounted, while the guest stands still. */
+static void let_filter_catch_up(struct child *child)
+{
+	struct pollfd control = { .fd = STREAM_CONTROL_FD, .events = POLLIN };
+
+	while (child->filter && hear_limits(child) && stream_filter_backlog() > 0)
+		(void)poll(&control, 1, CATCH_UP_MS);
+}
+
 /* Called before each iteration, with the count of dirty pages, and after it, without. */
 static int on_precopy_policy(struct precopy_stats stats, void *data)
 {
@@ -264,9 +274,10 @@ static int on_precopy_policy(struct precopy_stats stats, void *data)
 	};
 	int answer;
 
-	if (question.sent)
+	if (question.sent) {
+		let_filter_catch_up(child);
 		question.dirty_pages = peek_dirty_pages(child);
-
+	}
 	child->iteration = stats.iteration;
 	answer = ask(child, &question, STREAM_ABORT);
 	if (answer == STREAM_CONTINUE || answer == STREAM_STOP)

@@ -170,7 +170,7 @@ of_each() {
 # each_to_json CONTENDERS COLUMN: the same as an object.
 each_to_json() {
 	of_each "$@" | awk '{ for (i = 1; i < NF; i += 2)
-		printf "%s\"%s\": %s", i > 1 ? ", " : "{", $i, $(i + 1); print "}" }'
+		printf "%s\"%s\": %s", (i > 1 ? ", " : "{"), $i, $(i + 1); print "}" }'
 }
 
 # print_summary XL HANDOVER FLOOR SHARE PLAIN

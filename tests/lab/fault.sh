@@ -139,6 +139,7 @@ network_cut() { held "$@" cut_for_a_while; }
 reset_host() {
 	local deadline=$((SECONDS + 240))
 	echo system_reset | socat - "UNIX:$RUN/$struck.monitor" > /dev/null
+	kill "$striker" 2> /dev/null || true # it would wait for who is there no more
 	until LAB_SECONDS=10 on "$struck" true 2> /dev/null; do
 		in_time "$deadline" "host $struck did not come up again" || return 1
 		sleep 1

@@ -12,6 +12,7 @@ set -euo pipefail
 # Images of its own: systemd's and a cluster's programs, and room for them.
 LAB+=-pool
 RUN=$LAB/run
+NS+=-pool
 DOM0_PACKAGES+=,corosync,pacemaker,crmsh,systemd
 HOST_MIB=1408
 DOM0_MIB=832
@@ -113,6 +114,7 @@ both_are_online() { prints A 'Online: \[ A B \]' crm_mon -1; }
 configure_cluster() {
 	on_with_input A crm configure load replace - <<- 'CIB'
 		property stonith-enabled=true stonith-timeout=120s
+		rsc_defaults resource-stickiness=100
 		primitive fence stonith:fence_lab \
 			params pcmk_host_list="A B" pcmk_host_check=static-list
 		primitive g1 ocf:xenferry:domain \
@@ -157,26 +159,26 @@ check_standby() {
 	check "standby: the cluster knows of no failure" nothing_failed
 	check "standby: nothing left on A" eventually 60 clean A
 	on A crm node online A
+	check "standby: both nodes are online again" eventually 60 both_are_online
 	close_tcp
 }
 
-# check_reset HOST WHO SURVIVOR: the cluster wants the guest to go from B to A again.
+# check_reset WHO HOST SURVIVOR: the cluster has the guest go from B to A meanwhile.
 check_reset() {
 	: > "$RUN/fenced"
-	on B crm node standby B
-	check "reset of the $2: it is pressed in mid-copy" reset_in_mid_copy "$1"
-	check "reset of the $2: the cluster fences $1" eventually 180 was_fenced "$1"
-	check "reset of the $2: one guest runs, on $3" eventually 300 guest_runs_at "$3"
-	check "reset of the $2: $1 comes back" comes_back "$1"
-	check "reset of the $2: both nodes are online" eventually 180 both_are_up
-	on "$3" crm node online B
-	check "reset of the $2: one guest runs" eventually 300 one_copy_runs
-	check "reset of the $2: nobody is in doubt" eventually 120 nobody_doubts
+	on B crm resource move g1 A
+	check "reset of the $1: it is pressed in mid-copy" reset_in_mid_copy "$2"
+	check "reset of the $1: the cluster fences $2" eventually 180 was_fenced "$2"
+	check "reset of the $1: one guest runs, on $3" eventually 300 one_runs_at "$3"
+	on "$3" crm resource clear g1
+	check "reset of the $1: $2 comes back" comes_back "$2"
+	check "reset of the $1: both nodes are online" eventually 180 both_are_online
+	check "reset of the $1: one guest runs, on $3, to the end" one_runs_at "$3"
+	check "reset of the $1: nobody is in doubt" eventually 120 nobody_doubts
 }
 
-# In standby or not.
-both_are_up() { [ "$(on A crm_node -p | wc -w)" -eq 2 ]; }
-one_copy_runs() { [ "$(running_copies)" -eq 1 ] && wait_for_guest 60; }
+# one_runs_at HOST: the other one may be down.
+one_runs_at() { guest_is_on "$1" && wait_for_guest 60; }
 nobody_doubts() {
 	local host
 	for host in $(hosts); do [ -z "$(on "$host" ls /var/lib/xenferry/jobs)" ] || return 1; done
@@ -194,8 +196,8 @@ check_cluster() {
 	check "cluster: it takes its configuration" configure_cluster
 	check "cluster: the guest is started on A" eventually 300 guest_runs_at A
 	check_standby
-	check_reset A target B
-	check_reset B source A
+	check_reset target A B
+	check_reset source B A
 	lab_down
 }
 

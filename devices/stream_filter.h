@@ -27,7 +27,10 @@ struct stream_filter_setup {
 /* Starts it. -errno with `err`; nothing runs then. */
 int stream_filter_begin(struct stream_filter *filter, const struct stream_filter_setup *setup,
 			struct err *err);
-/* Sending: the bytes of the library's that the filter has not taken yet; 0 when it is gone. */
+/*
+ * Sending: the bytes of the library's that the filter has not taken yet; 0 when it is gone, as it
+ * is once its connections have stood still for longer than it waits.
+ */
 size_t stream_filter_backlog(void);
 /*
  * Once the library is through: waits until the filter is so, too, and every byte has left, or the

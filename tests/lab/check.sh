@@ -368,32 +368,36 @@ check_faults() {
 	sed 's/^/# /' "$RUN/faults" || true
 }
 
-# at_most NAME LIMIT: a number of the bench's result, which must be there.
+# at_most WHAT VALUE LIMIT
 at_most() {
-	local value
-	value=$(field "$1" "$LAB/bench.json")
-	echo "$1 is $value, at most $2 is wanted"
-	awk -v v="$value" -v limit="$2" 'BEGIN { exit !(v > 0 && v <= limit) }'
+	echo "$1 is $2, at most $3 is wanted"
+	awk -v v="$2" -v limit="$3" 'BEGIN { exit !(v > 0 && v <= limit) }'
 }
 
-as_claimed() { at_most handover_to_xl 0.125 && at_most median_share_of_gap 0.2; }
+gap_is_short() {
+	at_most "handover to xl" "$(ratio "$(median handover 2)" "$(median xl 2)")" 0.125
+}
 
-# The machine is noisy: a median that misses by noise is measured again, in a run of its own.
+share_is_small() { at_most "the agent's share" "$(median handover 8)" 0.2; }
+
+# The machine is noisy: where a median misses, more rounds are taken, up to thrice as many; it is
+# the median of them all that counts.
 check_bench() {
 	local run
+	: > "$LAB/rounds"
 	for run in 1 2 3; do
 		echo "# measuring, $run ($((SECONDS / 60)) min)"
 		lab_guest_start A || die "the guest did not start"
 		check "bench: every migration completes, no disk check fails" \
 			bench_into "$LAB/bench.json"
-		! as_claimed || break
-		sed 's/^/# /' "$RUN/results" || true
+		cat "$RUN/results" >> "$LAB/rounds"
+		cp "$LAB/rounds" "$RUN/results"
+		! { gap_is_short && share_is_small; } || break
 	done
 	sed 's/^/# /' "$RUN/results" || true
 	grep -o '"simulated": {[^{}]*}' "$LAB/bench.json" | sed 's/^/# /' || true
-	check "bench: the median gap is at most an eighth of xl's" at_most handover_to_xl 0.125
-	check "bench: the agent's median share of the gap is at most a fifth" \
-		at_most median_share_of_gap 0.2
+	check "bench: the median gap is at most an eighth of xl's" gap_is_short
+	check "bench: the agent's median share of the gap is at most a fifth" share_is_small
 }
 
 bench_into() { lab_bench --json --simulated > "$1"; }

@@ -22,11 +22,14 @@ IDLE_MAC=00:16:3e:00:00:51
 
 # ---- a host is emptied --------------------------------------------------------------------------
 
-# runs_at HOST GUEST: and on no other.
+# runs_at HOST GUEST: and on no other; all of them have to answer.
 runs_at() {
-	local host
-	for host in $(hosts); do ! on "$host" xl domid "$2" > /dev/null 2>&1 || echo "$host"; done |
-		grep -qx "$1"
+	local host list found=
+	for host in $(hosts); do
+		list=$(on "$host" xl list) || return 1
+		! grep -q "^$2 " <<< "$list" || found+=$host
+	done
+	[ "$found" = "$1" ]
 }
 
 # The two guests are to come to two hosts, by the host list's rules.
@@ -45,7 +48,7 @@ went_to_two_hosts() {
 	esac
 }
 
-nothing_runs_on() { [ "$(on "$1" xenferry vm-list --minimal)" = "" ]; }
+nothing_runs_on() { silent "$1" xenferry vm-list --minimal; }
 
 check_evacuation() {
 	lab_up --hosts 3
@@ -127,7 +130,10 @@ configure_cluster() {
 	CIB
 }
 
-nothing_failed() { ! on A crm_mon -1 | grep -A3 Failed; }
+nothing_failed() {
+	local status
+	status=$(on A crm_mon -1) && ! grep -A3 Failed <<< "$status"
+}
 
 # is_copying HOST: the guest's memory goes from there.
 is_copying() { prints "$1" copying xenferry migration-list params=status; }
@@ -169,7 +175,7 @@ check_reset() {
 	on A crm resource move g1 "$3"
 	check "reset of the $1: it is pressed in mid-copy" reset_in_mid_copy "$2"
 	check "reset of the $1: the cluster fences B" eventually 180 was_fenced B
-	check "reset of the $1: one guest runs, on A" eventually 300 one_runs_at A
+	check "reset of the $1: the guest runs on A" eventually 300 answers_at A
 	on A crm resource clear g1
 	check "reset of the $1: B comes back" comes_back B
 	check "reset of the $1: both nodes are online" eventually 180 both_are_online
@@ -177,11 +183,12 @@ check_reset() {
 	check "reset of the $1: nobody is in doubt" eventually 120 nobody_doubts
 }
 
-# one_runs_at HOST: the other one may be down.
-one_runs_at() { guest_is_on "$1" && wait_for_guest 60; }
+# answers_at HOST: the other one may be down.
+answers_at() { guest_is_on "$1" && wait_for_guest 60; }
+one_runs_at() { runs_at "$1" g1 && wait_for_guest 60; }
 nobody_doubts() {
 	local host
-	for host in $(hosts); do [ -z "$(on "$host" ls /var/lib/xenferry/jobs)" ] || return 1; done
+	for host in $(hosts); do silent "$host" ls /var/lib/xenferry/jobs || return 1; done
 }
 
 check_cluster() {

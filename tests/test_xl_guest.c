@@ -240,6 +240,16 @@ static void a_nic_has_the_nodes_that_libxl_gives_it(void **state)
 
 /* ---- what is refused, by name ---- */
 
+/* A row: what of the usual configuration is replaced, by what, and what the refusal says. */
+static void assert_refused(struct scene *scene, const char *const row[3])
+{
+	assert_true(describe_with(scene, row[0], row[1]) < 0);
+	assert_int_equal(scene->err.code, ERR_INCOMPATIBLE);
+	if (!strstr(scene->err.message, row[2]))
+		fail_msg("\"%s\" does not say \"%s\"", scene->err.message, row[2]);
+	assert_int_equal(scene->guest.device_count, 0);
+}
+
 static void what_cannot_be_made_is_refused_by_name(void **state)
 {
 	static const char *const rows[][3] = {
@@ -267,13 +277,8 @@ static void what_cannot_be_made_is_refused_by_name(void **state)
 	};
 	struct scene *scene = *state;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_true(describe_with(scene, rows[i][0], rows[i][1]) < 0);
-		assert_int_equal(scene->err.code, ERR_INCOMPATIBLE);
-		if (!strstr(scene->err.message, rows[i][2]))
-			fail_msg("\"%s\" does not say \"%s\"", scene->err.message, rows[i][2]);
-		assert_int_equal(scene->guest.device_count, 0);
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refused(scene, rows[i]);
 }
 
 static void what_is_not_libxls_is_refused_by_its_key(void **state)
@@ -309,12 +314,8 @@ static void what_is_not_libxls_is_refused_by_its_key(void **state)
 	};
 	struct scene *scene = *state;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_true(describe_with(scene, rows[i][0], rows[i][1]) < 0);
-		assert_int_equal(scene->err.code, ERR_INCOMPATIBLE);
-		if (!strstr(scene->err.message, rows[i][2]))
-			fail_msg("\"%s\" does not say \"%s\"", scene->err.message, rows[i][2]);
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refused(scene, rows[i]);
 }
 
 static void more_devices_than_a_guest_may_have_are_refused(void **state)

@@ -167,7 +167,7 @@ static struct channel_buffer *free_channel(struct channels *channels)
 static bool obey_limit(struct channels *channels)
 {
 	uint64_t now_us = clock_now_us(channels->clock);
-	uint64_t wait_us = bucket_wait_us(&channels->bucket, now_us);
+	uint64_t wait_us = pacer_wait_us(&channels->pacer, now_us, channels->bytes);
 
 	if (wait_us > 0)
 		clock_sleep_us(channels->clock, wait_us);
@@ -195,15 +195,13 @@ uint8_t *channels_room(struct channels *channels, struct frame *frame, struct er
 int channels_send(struct channels *channels, const struct frame *frame, struct err *err)
 {
 	struct channel_buffer *channel = &channels->channel[channels->current];
-	uint64_t now_us = clock_now_us(channels->clock);
 
 	assert(!in_hand(channel) && frame->sequence == channels->sequence);
 	frame_encode(frame, channel->bytes);
 	channel->size = FRAME_HEADER_BYTES + frame->size;
 	channel->done = 0;
-	channel->moved_us = now_us;
+	channel->moved_us = clock_now_us(channels->clock);
 	channels->sequence++;
-	bucket_take(&channels->bucket, channel->size, now_us);
 	return push(channels, channel, err);
 }
 

@@ -10,9 +10,9 @@
 #ifndef XENFERRY_CHANNELS_H
 #define XENFERRY_CHANNELS_H
 
-#include "bucket.h"
 #include "clock.h"
 #include "frame.h"
+#include "pacer.h"
 
 #define CHANNELS_MAX 16u
 #define CHANNEL_STALL_MS 30000
@@ -36,7 +36,7 @@ struct channels {
 	uint64_t sequence;      /* of the next frame */
 	uint64_t bytes;         /* that left, or came, so far */
 	uint64_t waited_us;     /* sender: for room, or for the limit, in all */
-	struct bucket bucket;   /* sender */
+	struct pacer pacer;     /* sender */
 };
 
 /* -ENOMEM. channels_fini() is harmless afterwards, and twice. */

@@ -63,9 +63,11 @@ static int read_exactly(struct sender *sender, void *bytes, size_t size, struct 
 
 static uint8_t *begin_frame(struct sender *sender, struct frame *frame, struct err *err)
 {
-	bucket_limit(&sender->channels.bucket, atomic_load(&sender->counters->limit_bytes_per_s),
-		     clock_now_us(sender->channels.clock));
-	return channels_room(&sender->channels, frame, err);
+	struct channels *channels = &sender->channels;
+
+	pacer_set(&channels->pacer, atomic_load(&sender->counters->limit_bytes_per_s),
+		  clock_now_us(channels->clock), channels->bytes);
+	return channels_room(channels, frame, err);
 }
 
 /* Sends a frame that has `size` bytes of payload and no compressor. */

@@ -5,7 +5,8 @@
 
 void pacer_set(struct pacer *pacer, uint64_t bytes_per_s, uint64_t now_us, uint64_t bytes)
 {
-	*pacer = (struct pacer){ bytes_per_s, now_us, bytes };
+	if (pacer->bytes_per_s != bytes_per_s)
+		*pacer = (struct pacer){ bytes_per_s, now_us, bytes };
 }
 
 uint64_t pacer_wait_us(struct pacer *pacer, uint64_t now_us, uint64_t bytes)
@@ -17,6 +18,6 @@ uint64_t pacer_wait_us(struct pacer *pacer, uint64_t now_us, uint64_t bytes)
 	due_us = (double)(bytes - pacer->begun_bytes) * 1e6 / (double)pacer->bytes_per_s;
 	passed_us = (double)(now_us - pacer->begun_us);
 	if (passed_us > due_us + KEPT_US)
-		pacer_set(pacer, pacer->bytes_per_s, now_us - KEPT_US, bytes);
+		*pacer = (struct pacer){ pacer->bytes_per_s, now_us - KEPT_US, bytes };
 	return due_us > passed_us ? (uint64_t)(due_us - passed_us) : 0;
 }

@@ -13,7 +13,10 @@ struct pacer {
 	uint64_t begun_us, begun_bytes; /* from here on the limit is counted */
 };
 
-/* From `now_us` on, when `bytes` have gone, the limit is `bytes_per_s` (0: none). */
+/*
+ * From `now_us` on, when `bytes` have gone, the limit is `bytes_per_s` (0: none). One that holds
+ * already goes on.
+ */
 void pacer_set(struct pacer *pacer, uint64_t bytes_per_s, uint64_t now_us, uint64_t bytes);
 /*
  * How long to wait, in microseconds, before more may go than the `bytes` that have by `now_us`.

@@ -219,14 +219,14 @@ static void a_limit_holds_on_the_average(void **state)
 	struct frame frame;
 	uint64_t begun_us = scene->fake.now_us;
 
-	bucket_limit(&scene->sender.bucket, 1000000, begun_us);
+	pacer_set(&scene->sender.pacer, 1000000, begun_us, scene->sender.bytes);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(send_frame(scene, 9960), 0);
 		assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
 	}
 	/* a million bytes, of which the last waits for nobody */
 	assert_in_range(scene->fake.now_us - begun_us, 980000, 1000100);
-	bucket_limit(&scene->sender.bucket, 0, scene->fake.now_us);
+	pacer_set(&scene->sender.pacer, 0, scene->fake.now_us, scene->sender.bytes);
 	begun_us = scene->fake.now_us;
 	assert_int_equal(send_frame(scene, 9960), 0);
 	assert_int_equal(scene->fake.now_us, begun_us);

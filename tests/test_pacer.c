@@ -20,7 +20,7 @@ static void without_a_limit_nothing_waits(void **state)
 
 static void what_goes_too_fast_waits_until_it_does_not(void **state)
 {
-	struct pacer pacer;
+	struct pacer pacer = { 0 };
 
 	(void)state;
 	pacer_set(&pacer, 4 * MIB, SECOND_US, 100);
@@ -32,7 +32,7 @@ static void what_goes_too_fast_waits_until_it_does_not(void **state)
 
 static void a_pause_earns_no_burst(void **state)
 {
-	struct pacer pacer;
+	struct pacer pacer = { 0 };
 	uint64_t wait_us;
 
 	(void)state;
@@ -44,7 +44,7 @@ static void a_pause_earns_no_burst(void **state)
 
 static void a_new_limit_counts_from_where_it_was_set(void **state)
 {
-	struct pacer pacer;
+	struct pacer pacer = { 0 };
 
 	(void)state;
 	pacer_set(&pacer, MIB, 0, 0);
@@ -54,6 +54,16 @@ static void a_new_limit_counts_from_where_it_was_set(void **state)
 	assert_int_equal(pacer_wait_us(&pacer, 0, 65 * MIB), SECOND_US / 64);
 }
 
+static void the_limit_that_holds_already_goes_on(void **state)
+{
+	struct pacer pacer = { 0 };
+
+	(void)state;
+	pacer_set(&pacer, MIB, 0, 0);
+	pacer_set(&pacer, MIB, SECOND_US, 4 * MIB);
+	assert_int_equal(pacer_wait_us(&pacer, SECOND_US, 4 * MIB), 3 * SECOND_US);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -61,6 +71,7 @@ int main(void)
 		cmocka_unit_test(what_goes_too_fast_waits_until_it_does_not),
 		cmocka_unit_test(a_pause_earns_no_burst),
 		cmocka_unit_test(a_new_limit_counts_from_where_it_was_set),
+		cmocka_unit_test(the_limit_that_holds_already_goes_on),
 	};
 
 	return cmocka_run_group_tests_name("pacer", tests, NULL, NULL);

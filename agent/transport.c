@@ -6,6 +6,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,16 @@
 
 #define WELCOME_MS 5000
 
+/* A program inherits what is ignored and blocked; xl and all that it starts are to hear SIGTERM. */
+static void hear_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* Returns only when it fails; the peer sees the end of the connection then. */
 static int become_xl(const char *xl, struct err *err)
 {
@@ -22,6 +33,7 @@ static int become_xl(const char *xl, struct err *err)
 
 	if (dup2(WORKER_PEER_FD, STDIN_FILENO) < 0 || dup2(WORKER_PEER_FD, STDOUT_FILENO) < 0)
 		return err_errno(err, "the connection cannot become stdin and stdout");
+	hear_signals();
 	execv(xl, words);
 	return err_errno(err, "%s cannot be started", xl);
 }

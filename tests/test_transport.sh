@@ -61,5 +61,21 @@ through_xl() {
 }
 expect 'both ways at once, as xl calls it' 0 '' through_xl
 
+# Of what the worker blocks and ignores for itself: SIGPIPE and SIGTERM are 0x5000.
+# shellcheck disable=SC2317 # called by expect
+xl_hears_signals() {
+	local kind mask
+
+	printf '#!/bin/sh\nexec grep -E "^Sig(Blk|Ign):" /proc/self/status\n' >"$folder/xl"
+	chmod +x "$folder/xl"
+	sends /dev/null >"$folder/signals" || return
+	cat "$folder/signals"
+	while read -r kind mask; do
+		[[ $kind == Sig* ]] && ((!(0x$mask & 0x5000))) || return 1
+	done <"$folder/signals"
+	[[ $(wc -l <"$folder/signals") == 2 ]]
+}
+expect 'xl hears signals as any program does' 0 '*SigIgn*' xl_hears_signals
+
 stop_daemon
 exit "$failed"

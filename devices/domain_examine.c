@@ -133,8 +133,9 @@ static void judge_names(const struct domain_list *list, const struct description
 
 	if (same && strcmp(same->name, guest->name) == 0) {
 		err_set(reasons_next(reasons), ERR_REFUSED, -EEXIST,
-			"guest %s is on this host already, as domain %u: are source and target the "
-			"same host?", guest->name, same->domid);
+			"guest %s is on this host already, as domain %u: is the source the same "
+			"host, or did the guest go on when it was saved?", guest->name,
+			same->domid);
 		return;
 	}
 	if (same)

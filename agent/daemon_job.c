@@ -32,7 +32,7 @@ bool job_is_over(const struct daemon_job *job)
 	return status_is_final(job_status(job)) && job_status(job) != STATUS_IN_DOUBT;
 }
 
-static void begin_spare(struct daemon_job *job);
+static void stand_by(struct daemon_job *job);
 
 /* ---- records ---- */
 
@@ -53,8 +53,7 @@ static void on_line(void *context, const char *line, size_t size)
 
 	if (daemon_record_is_sound(record, job->uuid)) {
 		set_record(job, record);
-		if (job_status(job) == STATUS_COPYING && !job->had_spare && !job->recovering)
-			begin_spare(job);
+		stand_by(job);
 		return;
 	}
 	json_value_free(record);
@@ -209,12 +208,14 @@ static const struct worker_events spare_events = { .line = on_line, .ended = on_
  * From the copy on a guest may stand still when its worker dies: another one is ready by then, so
  * that the guest need not wait until a program is loaded. Without it that takes longer.
  */
-static void begin_spare(struct daemon_job *job)
+static void stand_by(struct daemon_job *job)
 {
 	const struct jobs_setup *setup = &job->jobs->setup;
 	const char *const words[] = { "spare", job->uuid, NULL };
 	struct err err;
 
+	if (job_status(job) != STATUS_COPYING || job->had_spare || job->recovering)
+		return;
 	job->had_spare = true;
 	if (worker_start(setup->loop, setup->program, words, -1, &spare_events, job, &job->spare,
 			 &err) < 0)
@@ -260,8 +261,10 @@ static void on_watch(uv_timer_t *timer)
 		set_record(job, record);
 	else
 		json_value_free(record);
-	if (goes_on)
+	if (goes_on) {
+		stand_by(job);
 		return;
+	}
 	uv_timer_stop(timer);
 	(void)err_set(&why, ERR_FAILED, -EIO,
 		      "the worker ended and did not say how the job stands");
@@ -398,6 +401,7 @@ void job_resume(struct daemon_job *job)
 	}
 	if (adopt(job)) {
 		log_info("job %s: its worker goes on", job->uuid);
+		stand_by(job);
 		return;
 	}
 	(void)err_set(&why, ERR_FAILED, -EIO,

@@ -47,6 +47,7 @@ restarted_at() {
 	check "$1: the same worker goes on" test "$(worker_pid "$1")" = "$worker"
 	check "$1: the new daemon has it in its list" \
 		test "$(status_at "$1")" = copying
+	check "$1: another worker stands by" until_true 20 on "$1" pgrep -x xenferry-spare
 	check "$1: it can be steered" \
 		ferry A migration-param-set uuid="$uuid" bandwidth-mibps=0
 	check "$1: it ends well" ferry A migration-wait uuid="$uuid" timeout=60

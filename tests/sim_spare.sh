@@ -64,6 +64,22 @@ dies_without() {
 	all_is_well "$1"
 }
 
+# daemon_dies WHAT: while g1 is under way; its spare does not outlive it, and the next has its own.
+daemon_dies() {
+	begin "$1"
+	spare=$(pid_of A xenferry-spare)
+	check "$1: it does" on A pkill -9 -xo xenferryd
+	check "$1: another one stands by" until_true 20 has_another A "$spare"
+	spare=$(pid_of A xenferry-spare)
+}
+
+has_another() {
+	local pid
+
+	pid=$(pid_of "$1" xenferry-spare)
+	[[ $pid =~ ^[0-9]+$ && $pid != "$2" ]]
+}
+
 hosts_up --memory-mib 256
 check 'a guest starts' guest_up A 1 64 1 1
 dies A stop-and-copy
@@ -71,11 +87,17 @@ dies B introduce-domain
 dies_without 'its spare was dead' 'pkill -9 -x xenferry-spare && pkill -9 -x xenferry-worker'
 dies_without 'all are killed' 'pkill -9 -x "xenferry-(worker|spare)"'
 
-begin 'the daemon dies'
-check 'the daemon dies: it does' on A pkill -9 -xo xenferryd
-check 'the daemon dies: no spare outlives it' until_true 10 has_none A
+what='the daemon dies, and then the worker'
+daemon_dies "$what"
+strike A 'kill stop-and-copy'
+check "$what: the migration fails" ends 1
+check "$what: the spare settles the job" until_true 20 settled_by A "$spare"
+all_is_well "$what"
+
+daemon_dies 'the daemon dies'
 check 'the daemon dies: the migration goes on' ends 0
 check 'the daemon dies: the guest is well at the target' is_well 1 B 1 1
+check 'the daemon dies: nobody stands by any more' until_true 10 has_none A
 check 'nothing is left at the source' nothing_left A
 check 'nobody stands by at the target' until_true 10 has_none B
 finish

@@ -257,6 +257,8 @@ static void work(struct evacuation *evacuation)
 	schedule_next(&evacuation->schedule, now_us(evacuation), &step);
 	while (step.action != ACTION_NONE) {
 		evacuation->stale = true;
+		if (step.action == ACTION_GO)
+			keep(evacuation); /* first: whose turn it is survives this daemon */
 		if (step.action == ACTION_START)
 			start(evacuation, &step);
 		else
@@ -346,6 +348,17 @@ static int take_newcomers(struct evacuation *evacuation, const struct json_value
 	return 0;
 }
 
+/* Goes on with the guests that the survey has left, or ends. */
+static void go_on(struct evacuation *evacuation, size_t newcomers)
+{
+	if (newcomers == 0 && schedule_is_over(&evacuation->schedule)) {
+		end(evacuation);
+		keep(evacuation);
+	} else {
+		work_soon(evacuation);
+	}
+}
+
 static void on_survey(void *context, const struct json_value *found, const struct err *why)
 {
 	struct evacuation *evacuation = context;
@@ -359,12 +372,7 @@ static void on_survey(void *context, const struct json_value *found, const struc
 	evacuation->surveying = false;
 	if (rc < 0)
 		log_warning("evacuation: who is left cannot be seen: %s", err.message);
-	if (newcomers == 0 && schedule_is_over(&evacuation->schedule)) {
-		end(evacuation);
-		keep(evacuation);
-	} else {
-		work_soon(evacuation);
-	}
+	go_on(evacuation, newcomers);
 }
 
 static void survey(struct evacuation *evacuation)
@@ -379,7 +387,7 @@ static void survey(struct evacuation *evacuation)
 		return;
 	evacuation->surveying = false;
 	log_warning("evacuation: who is left cannot be seen: %s", err.message);
-	end(evacuation);
+	go_on(evacuation, 0);
 }
 
 /* ---- what happens to the jobs ---- */
@@ -537,13 +545,9 @@ int evacuation_stop(struct evacuation *evacuation, struct err *err)
 	return 0;
 }
 
-/*
- * A job of the daemon before: what became of it, or, if it goes on, let it. Whether it waits at the
- * gate only its worker knows, so nobody keeps it there.
- */
+/* A job of the daemon before: what became of it, or how far it is. It keeps its place. */
 static void adopt(struct evacuation *evacuation, size_t guest)
 {
-	const struct order go = { .bandwidth_mibps = -1, .go_on = true };
 	struct mover *mover = &evacuation->movers[guest];
 	const struct json_value *record = jobs_record(evacuation->jobs, mover->job);
 	CLEANUP_JSON_VALUE struct json_value *past = NULL;
@@ -554,7 +558,6 @@ static void adopt(struct evacuation *evacuation, size_t guest)
 		evacuation->guests[guest].state = SCHEDULE_WAITING;
 		return;
 	}
-	(void)jobs_order(evacuation->jobs, mover->job, &go, NULL);
 	evacuation_note(evacuation, record);
 }
 

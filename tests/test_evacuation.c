@@ -2,15 +2,20 @@
 #include "evacuation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "cleanup.h"
 #include "fake_clock.h"
 
 #define JOB "6f1d2c3b-0000-4000-8000-000000000001"
@@ -140,7 +145,171 @@ static void requests_are_refused_with_what_is_wanted(void **state)
 	assert_int_equal(request.order, ORDER_LARGEST);
 }
 
+/* ---- after a restart of the daemon ---- */
+
+/* A state folder with two jobs that an earlier daemon's workers are at. No program starts. */
+struct restart {
+	uv_loop_t loop;
+	struct config config;
+	struct fake_clock clock;
+	struct folders folders;
+	struct worker_program program;
+	struct jobs jobs;
+	struct evacuation evacuation;
+	int locks[2]; /* as the workers hold them */
+};
+
+#define JOB_A "6f1d2c3b-0000-4000-8000-00000000000a"
+#define JOB_B "6f1d2c3b-0000-4000-8000-00000000000b"
+
+static const char *const job_uuids[] = { JOB_A, JOB_B };
+
+static void hear_of_job(void *context, const struct json_value *record)
+{
+	struct restart *restart = context;
+
+	evacuation_note(&restart->evacuation, record);
+}
+
+static void hear_nothing(void *context)
+{
+	(void)context;
+}
+
+static char *record_of(size_t job, const char *rest)
+{
+	char *text = NULL;
+
+	assert_true(asprintf(&text, "{\"uuid\": \"%s\", %s}", job_uuids[job], rest) > 0);
+	return text;
+}
+
+/* Its worker waits at the gate, and holds the job's lock. */
+static int make_job(const struct folders *folders, size_t job)
+{
+	static const char request[] = "{\"side\": \"source\", \"vm\": \"g\"}";
+	CLEANUP_FREE char *record =
+		record_of(job, "\"status\": \"copying\", \"awaits_continue\": true");
+	char path[FOLDER_PATH_MAX + 64];
+	int lock;
+
+	assert_int_equal(folders_make(folders, job_uuids[job], request, strlen(request), NULL), 0);
+	assert_int_equal(
+		folders_write_record(folders, job_uuids[job], record, strlen(record), NULL), 0);
+	snprintf(path, sizeof(path), "%s/jobs/%s/lock", folders->state, job_uuids[job]);
+	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+	assert_true(dprintf(lock, "%d", (int)getpid()) > 0);
+	return lock;
+}
+
+static void begin_daemon(struct restart *restart)
+{
+	const struct jobs_setup setup = {
+		&restart->loop,    &restart->clock.clock, &restart->config, &restart->folders,
+		&restart->program, hear_of_job,           restart
+	};
+
+	jobs_init(&restart->jobs, &setup);
+	evacuation_init(&restart->evacuation, &restart->jobs, hear_nothing, NULL);
+	(void)uv_run(&restart->loop, UV_RUN_NOWAIT);
+}
+
+static void end_daemon(struct restart *restart)
+{
+	evacuation_fini(&restart->evacuation);
+	jobs_fini(&restart->jobs);
+	assert_int_equal(uv_run(&restart->loop, UV_RUN_DEFAULT), 0);
+}
+
+static int set_up_restart(void **state)
+{
+	static const char saved[] = SAVED("running",
+		GUEST("g1", "\"B\"", "ready", "\"" JOB_A "\"") ","
+		GUEST("g2", "\"C\"", "copying", "\"" JOB_B "\""));
+	struct restart *restart = calloc(1, sizeof(*restart));
+	char path[] = "/tmp/test_evacuation.XXXXXX";
+
+	assert_non_null(restart);
+	assert_non_null(mkdtemp(path));
+	fake_clock_init(&restart->clock);
+	config_defaults(&restart->config);
+	assert_int_equal(uv_loop_init(&restart->loop), 0);
+	assert_int_equal(folders_open(path, 0, &restart->folders, NULL), 0);
+	restart->program.libexec_dir = restart->folders.state;
+	for (size_t i = 0; i < 2; i++)
+		restart->locks[i] = make_job(&restart->folders, i);
+	assert_int_equal(folders_write_evacuation(&restart->folders, saved, strlen(saved), NULL),
+			 0);
+	begin_daemon(restart);
+	*state = restart;
+	return 0;
+}
+
+static int tear_down_restart(void **state)
+{
+	static const char *const left[] = { "/evacuation.json", "/lock", "/jobs", "/history", "" };
+	struct restart *restart = *state;
+	char path[FOLDER_PATH_MAX + 64];
+
+	end_daemon(restart);
+	assert_int_equal(uv_loop_close(&restart->loop), 0);
+	for (size_t i = 0; i < 2; i++) {
+		close(restart->locks[i]);
+		assert_int_equal(folders_file(&restart->folders, job_uuids[i], NULL), 0);
+	}
+	folders_close(&restart->folders);
+	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", restart->folders.state, left[i]);
+		(void)remove(path);
+	}
+	assert_int_equal(access(restart->folders.state, F_OK), -1);
+	free(restart);
+	return 0;
+}
+
+static bool may_go_on(const struct restart *restart, size_t job)
+{
+	CLEANUP_JSON_VALUE struct json_value *orders =
+		folders_orders(&restart->folders, job_uuids[job]);
+
+	return json_get_boolean(orders, "continue", false);
+}
+
+static void runs_at_the_target(struct restart *restart, size_t job)
+{
+	CLEANUP_FREE char *text =
+		record_of(job, "\"status\": \"copying\", \"sync_point\": \"SP4\"");
+	CLEANUP_JSON_VALUE struct json_value *record = json_parse(text, strlen(text), NULL);
+
+	evacuation_note(&restart->evacuation, record);
+	(void)uv_run(&restart->loop, UV_RUN_NOWAIT);
+}
+
+static void after_a_restart_blackouts_still_wait_for_each_other(void **state)
+{
+	struct restart *restart = *state;
+
+	assert_true(may_go_on(restart, 0)); /* it waited first */
+	assert_false(may_go_on(restart, 1));
+	runs_at_the_target(restart, 0);
+	assert_true(may_go_on(restart, 1));
+}
+
+static void whose_turn_it_is_survives_another_restart(void **state)
+{
+	struct restart *restart = *state;
+
+	end_daemon(restart);
+	begin_daemon(restart);
+	assert_int_equal(restart->evacuation.guests[0].state, SCHEDULE_CLEARED);
+	assert_int_equal(restart->evacuation.guests[1].state, SCHEDULE_READY);
+	assert_false(may_go_on(restart, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RESTART_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, set_up_restart, tear_down_restart)
 
 int main(void)
 {
@@ -149,6 +318,8 @@ int main(void)
 		TEST(who_has_no_host_or_no_job_cannot_be_under_way),
 		TEST(what_has_ended_is_not_gone_on_with),
 		TEST(requests_are_refused_with_what_is_wanted),
+		RESTART_TEST(after_a_restart_blackouts_still_wait_for_each_other),
+		RESTART_TEST(whose_turn_it_is_survives_another_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

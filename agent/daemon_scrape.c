@@ -66,38 +66,46 @@ static void on_written(uv_write_t *write, int status)
 	close_scraper(write->data);
 }
 
-/* ---- answering ---- */
-
-static void put_page(const struct scraper *scraper, FILE *out)
-{
-	static const char *const types[] = {
-		[METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
-		[METRICS_OPENMETRICS] =
-			"application/openmetrics-text; version=1.0.0; charset=utf-8",
-	};
-	enum metrics_format format = strstr(scraper->request, "application/openmetrics-text") ?
-					     METRICS_OPENMETRICS : METRICS_TEXT;
-
-	fprintf(out, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\n\r\n",
-		types[format]);
-	metrics_write(scraper->scrape->metrics, scraper->scrape->jobs, format, out);
-}
+/* ---- the request ---- */
 
 static bool begins(const char *text, const char *with)
 {
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-static const char *refusal(const char *request)
+bool scrape_read(const char *text, struct scrape_request *request)
 {
-	if (!begins(request, "GET "))
-		return "405 Method Not Allowed";
-	if (!begins(request, "GET /metrics ") && !begins(request, "GET /metrics?"))
-		return "404 Not Found";
-	return NULL;
+	const char *end = strstr(text, "\r\n\r\n");
+	const char *open_metrics = strstr(text, "application/openmetrics-text");
+
+	if (!end)
+		return false;
+	*request = (struct scrape_request){ .format = METRICS_TEXT };
+	if (open_metrics && open_metrics < end)
+		request->format = METRICS_OPENMETRICS;
+	if (!begins(text, "GET "))
+		request->refused = "405 Method Not Allowed";
+	else if (!begins(text, "GET /metrics ") && !begins(text, "GET /metrics?"))
+		request->refused = "404 Not Found";
+	return true;
 }
 
-static void answer(struct scraper *scraper, const char *refused)
+/* ---- answering ---- */
+
+static void put_page(const struct scrape *scrape, enum metrics_format format, FILE *out)
+{
+	static const char *const types[] = {
+		[METRICS_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
+		[METRICS_OPENMETRICS] =
+			"application/openmetrics-text; version=1.0.0; charset=utf-8",
+	};
+
+	fprintf(out, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\n\r\n",
+		types[format]);
+	metrics_write(scrape->metrics, scrape->jobs, format, out);
+}
+
+static void answer(struct scraper *scraper, const struct scrape_request *request)
 {
 	size_t size = 0;
 	FILE *out = open_memstream(&scraper->answer, &size);
@@ -108,11 +116,11 @@ static void answer(struct scraper *scraper, const char *refused)
 		close_scraper(scraper);
 		return;
 	}
-	if (refused)
+	if (request->refused)
 		fprintf(out, "HTTP/1.1 %s\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-			refused);
+			request->refused);
 	else
-		put_page(scraper, out);
+		put_page(scraper->scrape, request->format, out);
 	if (fclose(out) != 0) {
 		close_scraper(scraper);
 		return;
@@ -136,20 +144,23 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 
 static void on_bytes(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 {
+	static const struct scrape_request too_long = { "431 Request Header Fields Too Large",
+							METRICS_TEXT };
 	struct scraper *scraper = stream->data;
+	struct scrape_request request;
 
 	(void)buffer;
 	if (size < 0) {
 		if (scraper->size == SCRAPE_REQUEST_MAX) /* libuv: there was no room */
-			answer(scraper, "431 Request Header Fields Too Large");
+			answer(scraper, &too_long);
 		else
 			close_scraper(scraper);
 		return;
 	}
 	scraper->size += (size_t)size;
 	scraper->request[scraper->size] = '\0';
-	if (strstr(scraper->request, "\r\n\r\n"))
-		answer(scraper, refusal(scraper->request));
+	if (scrape_read(scraper->request, &request))
+		answer(scraper, &request);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -6,6 +6,7 @@
 #ifndef XENFERRY_DAEMON_SCRAPE_H
 #define XENFERRY_DAEMON_SCRAPE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -15,6 +16,18 @@
 #define SCRAPERS_MAX 16
 #define SCRAPE_REQUEST_MAX 4096 /* bytes */
 #define SCRAPE_TIMEOUT_MS 5000  /* for a whole request */
+
+/* What a scraper asks for. */
+struct scrape_request {
+	const char *refused; /* the status to refuse it with; NULL: it gets the page */
+	enum metrics_format format;
+};
+
+/*
+ * Reads as much as has come, `text`, terminated. False while the request has no end yet; what
+ * follows the end is not looked at.
+ */
+bool scrape_read(const char *text, struct scrape_request *request);
 
 struct scrape;
 

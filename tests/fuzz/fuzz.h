@@ -15,7 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The path of a file with these bytes, until the next call. It is in memory, and no other. */
 const char *fuzz_file(const void *bytes, size_t size);
-/* The path of a folder in which the file `name` has these bytes, until the next call. */
+/*
+ * The path of a folder in which the file `name`, which may be in one folder more, has these bytes,
+ * until the next call.
+ */
 const char *fuzz_folder(const char *name, const void *bytes, size_t size);
 /* A connected socket that these bytes wait on; nothing follows them. `type`: SOCK_STREAM, ... */
 int fuzz_socket(int type, const void *bytes, size_t size);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PATH_SIZE 64
@@ -16,6 +17,8 @@ static char folder[PATH_SIZE], link_path[2 * PATH_SIZE];
 static void remove_folder(void)
 {
 	(void)unlink(link_path);
+	*strrchr(link_path, '/') = '\0';
+	(void)rmdir(link_path);
 	(void)rmdir(folder);
 }
 
@@ -44,6 +47,9 @@ const char *fuzz_folder(const char *name, const void *bytes, size_t size)
 		atexit(remove_folder);
 	}
 	(void)unlink(link_path);
+	snprintf(link_path, sizeof(link_path), "%s/%.*s", folder, (int)strcspn(name, "/"), name);
+	if (strchr(name, '/'))
+		(void)mkdir(link_path, 0700);
 	snprintf(link_path, sizeof(link_path), "%s/%s", folder, name);
 	assert(symlink(path, link_path) == 0);
 	return folder;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The files of a job's folder, and a worker's line to its daemon. The first byte chooses: a note, a
- * record, xl's configuration, orders.
+ * record, xl's configuration, orders, an operator's word in a doubt.
  */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "arbiter.h"
 #include "cleanup.h"
 #include "daemon_record.h"
 #include "description.h"
@@ -69,12 +70,29 @@ static void try_orders(const uint8_t *data, size_t size)
 	(void)orders.orders.ops->take(&orders.orders, &order);
 }
 
+static void try_resolution(const uint8_t *data, size_t size)
+{
+	struct job job = { .lock = -1 };
+	const struct arbiter_setup setup = { .job = &job };
+	struct err err = { .code = ERR_NONE };
+	struct arbiter *arbiter = NULL;
+	struct verdict verdict;
+
+	snprintf(job.folder, sizeof(job.folder), "%s", fuzz_folder(JOB_RESOLUTION, data, size));
+	assert(arbiter_operator_open(&setup, &arbiter, &err) == 0);
+	if (arbiter->ops->decide(arbiter, 0, &verdict, &err) < 0)
+		assert(err.message[0] && verdict.outcome == OUTCOME_UNDECIDED);
+	assert(verdict.outcome <= OUTCOME_NEVER);
+	arbiter->ops->close(arbiter);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const ways[])(const uint8_t *, size_t) = { try_note, try_record,
-								 try_xl_config, try_orders };
+	static void (*const ways[])(const uint8_t *, size_t) = {
+		try_note, try_record, try_xl_config, try_orders, try_resolution,
+	};
 
 	if (size > 0)
-		ways[data[0] % 4](data + 1, size - 1);
+		ways[data[0] % 5](data + 1, size - 1);
 	return 0;
 }

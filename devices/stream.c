@@ -25,6 +25,7 @@
 #define RESTORER_STOP_MS 5000 /* after SIGKILL: the kernel frees what it had mapped */
 #define CHILD_END_MS 2000     /* from a closed control socket to the end of the process */
 #define REAP_INTERVAL_US 1000
+#define LOOK_EVERY_US 4000 /* whether the child lives, while its guest stands still */
 
 extern char **environ;
 
@@ -34,6 +35,7 @@ struct stream {
 	int status; /* of waitpid(); -1: somebody else waited for it */
 	int control;
 	bool saving, finished;
+	bool guest_rests; /* it was asked to suspend: the child's end is not to be missed */
 	uint64_t wire_bytes, memory_bytes; /* of the last event */
 };
 
@@ -243,11 +245,9 @@ static bool reap(struct stream *stream, uint64_t deadline_us)
 }
 
 /* How a child came to an end that it did not announce. */
-static void describe_end(struct stream *stream, char *text, size_t size)
+static void describe_end(const struct stream *stream, char *text, size_t size)
 {
-	bool ended = reap(stream, clock_after_ms(stream->clock, CHILD_END_MS));
-
-	if (!ended || stream->status == -1)
+	if (stream->status == -1)
 		snprintf(text, size, "xenferry-stream closed its connection to the worker");
 	else if (WIFSIGNALED(stream->status))
 		snprintf(text, size, "xenferry-stream was killed by signal %d (%s)",
@@ -255,6 +255,34 @@ static void describe_end(struct stream *stream, char *text, size_t size)
 	else
 		snprintf(text, size, "xenferry-stream ended with status %d without a result",
 			 WEXITSTATUS(stream->status));
+}
+
+/*
+ * Whether the child is past its last instruction; then `status` is as waitpid() will say. A process
+ * that ends lets go of its memory, then of its descriptors, and is waited for last: each page of
+ * the guest that it had mapped goes before its socket does. But its program has no name any more as
+ * soon as its memory is not its own (proc_exe_link(), exit_mm() in Linux), and how it ended stands
+ * in the last field of its stat by then. Without /proc nothing is known.
+ */
+static bool is_past_its_end(struct stream *stream)
+{
+	char path[32], text[1024];
+	CLEANUP_FD int fd = -1;
+	const char *last;
+	ssize_t size;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)stream->pid);
+	if (readlink(path, text, sizeof(text)) >= 0 || errno != ENOENT)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)stream->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (size <= 0)
+		return false;
+	text[size] = '\0';
+	last = strrchr(text, ' ');
+	stream->status = last ? atoi(last) : -1;
+	return true;
 }
 
 void stream_stop(struct stream **stream_inout)
@@ -276,6 +304,16 @@ void stream_stop(struct stream **stream_inout)
 
 /* ---- speaking ---- */
 
+/* The child has gone and did not say so. */
+static void announce_end(struct stream *stream, struct stream_event *event)
+{
+	*event = (struct stream_event){ .kind = STREAM_FINISHED };
+	event->wire_bytes = stream->wire_bytes;
+	event->memory_bytes = stream->memory_bytes;
+	describe_end(stream, event->message, sizeof(event->message));
+	stream->finished = true;
+}
+
 /* The child's own event, or the news of its end. */
 static int take_event(struct stream *stream, struct stream_event *event, struct err *err)
 {
@@ -288,15 +326,33 @@ static int take_event(struct stream *stream, struct stream_event *event, struct 
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, rc, "xenferry-stream: %s", strerror(-rc));
 	if (rc == 0) {
-		*event = (struct stream_event){ .kind = STREAM_FINISHED };
-		event->wire_bytes = stream->wire_bytes;
-		event->memory_bytes = stream->memory_bytes;
-		describe_end(stream, event->message, sizeof(event->message));
+		(void)reap(stream, clock_after_ms(stream->clock, CHILD_END_MS));
+		announce_end(stream, event);
+		return 0;
 	}
 	stream->wire_bytes = event->wire_bytes;
 	stream->memory_bytes = event->memory_bytes;
+	stream->guest_rests |= event->kind == STREAM_SUSPEND;
 	stream->finished = event->kind == STREAM_FINISHED;
 	return 0;
+}
+
+/* As clock_wait(); also ends, with 0 and `*ended`, when a child whose guest rests has ended. */
+static int await(struct stream *stream, struct pollfd *fds, size_t count, uint64_t deadline_us,
+		 bool cancellable, bool *ended)
+{
+	for (;;) {
+		uint64_t now_us = clock_now_us(stream->clock);
+		uint64_t look_us = *ended ? now_us : now_us + LOOK_EVERY_US;
+		bool last = !stream->guest_rests || look_us >= deadline_us;
+		int ready = clock_wait(stream->clock, fds, count, last ? deadline_us : look_us,
+				       cancellable);
+
+		/* what it said before it ended is there, and comes first */
+		if (ready != 0 || *ended || last)
+			return ready;
+		*ended = is_past_its_end(stream);
+	}
 }
 
 int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool cancellable,
@@ -307,16 +363,21 @@ int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool c
 		{ .fd = peer_fd, .events = POLLIN },
 	};
 	size_t count = peer_fd >= 0 ? 2 : 1;
+	bool ended = false;
 	int ready;
 
 	if (stream->finished)
 		return err_set(err, ERR_FAILED, -EPIPE, "xenferry-stream has finished already");
-	ready = clock_wait(stream->clock, fds, count, deadline_us, cancellable);
+	ready = await(stream, fds, count, deadline_us, cancellable, &ended);
 	if (ready == -ECANCELED)
 		return err_set(err, ERR_CANCELLED, ready, "cancelled while memory was copied");
 	if (ready < 0)
 		return err_set(err, ERR_FAILED, ready, "wait for xenferry-stream: %s",
 			       strerror(-ready));
+	if (ready == 0 && ended) {
+		announce_end(stream, event);
+		return 0;
+	}
 	if (ready == 0)
 		return err_set(err, ERR_TIMED_OUT, -ETIMEDOUT,
 			       "the memory stream was not done in time: "

@@ -40,6 +40,11 @@ void memory_path_close(const struct memory_path *path);
  * `deadline_us`. A child that died is STREAM_FINISHED, not ok, with a message that says how; after
  * STREAM_FINISHED only stream_stop() makes sense. -ETIMEDOUT, -ECANCELED as in host.h, -EPROTO when
  * the program is of another version. Allocates nothing; may run in the blackout.
+ *
+ * A saver that dies once it has asked for the suspend is noticed before the kernel has taken down
+ * what it had mapped of the guest, which would cost the guest time. The guest may go on meanwhile:
+ * those are mappings as in any copy of a running guest, and nobody reads them any more. Its dirty
+ * pages stay tracked, which the next copy ends before it begins.
  */
 int stream_next(struct stream *stream, int peer_fd, uint64_t deadline_us, bool cancellable,
 		struct stream_event *event, struct err *err);

@@ -114,6 +114,17 @@ static void play_suspend(void)
 	finish(hear() == 1, "not suspended");
 }
 
+/* Is killed while somebody else still holds its connection, as the kernel does for a while. */
+static void play_heir(void)
+{
+	say(&(struct stream_event){ .kind = STREAM_SUSPEND });
+	(void)hear();
+	if (fork() == 0)
+		hang();
+	else
+		raise(SIGKILL);
+}
+
 /* As a saver does: does not end at once when told to, but cleans up first. */
 static volatile sig_atomic_t told_to_stop;
 
@@ -177,6 +188,7 @@ static const struct play {
 	{ "crash", play_crash },
 	{ "descriptors", play_descriptors },
 	{ "hang", hang },
+	{ "heir", play_heir },
 	{ "iterations", play_iterations },
 	{ "limit", play_limit },
 	{ "other-version", play_other_version },

@@ -235,6 +235,24 @@ static void a_suspend_is_asked_for_and_answered(void **state)
 	}
 }
 
+static void a_saver_s_death_is_seen_before_its_connection_ends(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_save(&scene, "heir");
+	assert_int_equal(next(&scene), 0);
+	assert_int_equal(scene.event.kind, STREAM_SUSPEND);
+	assert_int_equal(stream_reply(scene.stream, 1, &scene.err), 0);
+
+	assert_int_equal(next(&scene), 0);
+	assert_int_equal(scene.event.kind, STREAM_FINISHED);
+	assert_false(scene.event.ok);
+	assert_non_null(strstr(scene.event.message, "killed by signal 9"));
+	assert_int_equal(next(&scene), -EPIPE);
+	end(&scene);
+}
+
 static void an_answer_to_a_dead_child_leaves_its_reason_to_the_next_event(void **state)
 {
 	struct scene scene;
@@ -416,6 +434,7 @@ int main(void)
 		cmocka_unit_test(each_question_gets_its_answer),
 		cmocka_unit_test(a_limit_reaches_the_child_unasked),
 		cmocka_unit_test(a_suspend_is_asked_for_and_answered),
+		cmocka_unit_test(a_saver_s_death_is_seen_before_its_connection_ends),
 		cmocka_unit_test(an_answer_to_a_dead_child_leaves_its_reason_to_the_next_event),
 		cmocka_unit_test(a_silent_child_meets_the_deadline),
 		cmocka_unit_test(the_peer_is_heard_while_the_child_works),

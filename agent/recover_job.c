@@ -53,7 +53,7 @@ static void name_all(struct work *work, const struct json_value *request)
 	snprintf(record->guest_name, sizeof(record->guest_name), "%s", guest ? guest : "");
 }
 
-static int prepare(struct work *work, struct journal_state *state, struct err *err)
+static int read_job(struct work *work, struct journal_state *state, struct err *err)
 {
 	CLEANUP_JSON_VALUE struct json_value *request = worker_request(work, err);
 	struct migration *m = &work->migration;
@@ -76,7 +76,7 @@ static int prepare(struct work *work, struct journal_state *state, struct err *e
 		return err_set(err, ERR_FAILED, -EINVAL,
 			       "the journal has a row that its plan '%s' has not", state->plan);
 	work->record.plan = m->plan;
-	return worker_open_host(work, err);
+	return 0;
 }
 
 /* A time of the journal's on this process's clock; 0: none, or it was before that began. */
@@ -108,19 +108,46 @@ static void restore_record(struct work *work, const struct journal_state *state)
 		record->running_us = on_this_clock(journal_time_after(state, unpaused));
 }
 
+/* All that the folder says; changes nothing there. `guest` stays NULL when it was not described. */
+static int read_folder(struct work *work, struct journal_state *state, uint8_t **guest,
+		       size_t *size, struct err *err)
+{
+	int rc = read_job(work, state, err);
+
+	if (rc < 0)
+		return rc;
+	restore_record(work, state);
+	rc = journal_read_guest(work->job.folder, guest, size, err);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int recover_rehearse(struct work *work, struct err *err)
+{
+	CLEANUP_FREE uint8_t *guest = NULL;
+	struct migration *m = &work->migration;
+	struct journal_state state;
+	size_t size = 0;
+	int rc = read_folder(work, &state, &guest, &size, err);
+
+	if (rc < 0 || !guest)
+		return rc;
+	description_init(&m->guest);
+	rc = description_decode(&m->guest, guest, size, err);
+	description_fini(&m->guest);
+	return rc;
+}
+
 int recover_job(struct work *work, struct err *err)
 {
 	const struct tls_files *tls = config_tls(work->config, &work->tls);
 	CLEANUP_FREE uint8_t *guest = NULL;
 	struct journal_state state;
 	size_t size = 0;
-	int rc = prepare(work, &state, err);
+	int rc = read_folder(work, &state, &guest, &size, err);
 
+	if (rc == 0)
+		rc = worker_open_host(work, err);
 	if (rc < 0)
-		return rc;
-	restore_record(work, &state);
-	rc = journal_read_guest(work->job.folder, &guest, &size, err);
-	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	if (work->note.side == SIDE_SOURCE)
 		peer_source_init(&work->peer, &clock_system, &work->job, &work->note, tls);

@@ -2,7 +2,8 @@
 /*
  * The mode of xenferry-worker that stands by while another one moves a guest, and settles the job
  * when that dies: what a recovery's start takes (programs loaded, handles opened, configuration
- * read) is done before, while nobody waits for it. Of the job it knows nothing until then.
+ * read) is done before, while nobody waits for it. What it has seen of the job by then does not
+ * count: it reads all anew.
  */
 #include "worker.h"
 
@@ -34,28 +35,33 @@ static int pass_over(const struct guest_summary *guest, void *data)
 }
 
 /*
- * What a recovery looks for first, so that its way through the libraries is a known one; and all
- * that is loaded stays in memory. Either may fail: then it only takes longer later.
+ * Goes the way of a recovery as far as it changes nothing, so that it is a known one; and all that
+ * is loaded stays in memory. Any of it may fail: then it only takes longer later.
  */
-static void warm_up(struct host *host)
+static void warm_up(struct work *work, const char *uuid)
 {
-	(void)host->ops->list(host, pass_over, NULL, NULL);
+	struct host *host = work->migration.host;
+	struct err err;
+
+	(void)host->ops->list(host, pass_over, NULL, &err);
+	if (job_find(work->config, uuid, false, &work->job, &err) == 0)
+		(void)recover_rehearse(work, &err);
 	(void)mlockall(MCL_CURRENT);
 }
 
 int run_spare(const struct config *config, char **arguments)
 {
-	struct work opener = { .config = config };
+	struct work rehearsal = { .config = config };
 	struct err err;
 	struct host *host;
 
 	(void)prctl(PR_SET_NAME, NAME_WAITING);
-	if (worker_open_host(&opener, &err) < 0) {
+	if (worker_open_host(&rehearsal, &err) < 0) {
 		log_warning("job %s: no spare worker: %s", arguments[0], err.message);
 		return err_exit_status(err.code);
 	}
-	host = opener.migration.host;
-	warm_up(host);
+	host = rehearsal.migration.host;
+	warm_up(&rehearsal, arguments[0]);
 	if (!is_needed()) {
 		host->ops->close(host);
 		return 0;

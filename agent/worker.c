@@ -407,11 +407,12 @@ static int migrate_as_target(struct work *work, struct err *err)
 int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments,
 		    struct host *host)
 {
-	struct work work = { .job = { .lock = -1 }, .migration = { .host = host } };
+	static struct work work; /* a quarter of a MiB, which a spare worker has touched before */
 	struct err err = { ERR_NONE, "" };
-	int rc = worker_open(&work, config, arguments[0], &err);
-	int status;
+	int rc, status;
 
+	work = (struct work){ .job = { .lock = -1 }, .migration = { .host = host } };
+	rc = worker_open(&work, config, arguments[0], &err);
 	if (rc == 0 && arguments[1] && !nonce_from_text(arguments[1], work.note.nonce))
 		rc = err_set(&err, ERR_USAGE, -EINVAL, "'%s' is not a nonce", arguments[1]);
 	if (rc == 0)

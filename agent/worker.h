@@ -55,7 +55,12 @@ int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments
 
 /* The mode that settles a job whose worker died (recover_job.c); as recover_run(). */
 int recover_job(struct work *work, struct err *err);
-/* spare.c: JOB; the same, as soon as the daemon says so. */
+/*
+ * Reads, and decodes, all that recover_job() would, of the job that `work` has found: so that this
+ * takes no time then. Changes nothing; what went wrong goes wrong again when it matters.
+ */
+int recover_rehearse(struct work *work, struct err *err);
+/* spare.c: JOB; as recover_job(), as soon as the daemon says so. */
 int run_spare(const struct config *config, char **arguments);
 
 /* The modes for a guest and a file (worker_file.c). */

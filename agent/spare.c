@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "log.h"
+#include "precedence.h"
 
 /* What ps shows: who looks for the worker of a job does not mean this one. At most 15 bytes. */
 #define NAME_WAITING "xenferry-spare"
@@ -62,6 +63,7 @@ int run_spare(const struct config *config, char **arguments)
 	}
 	host = rehearsal.migration.host;
 	warm_up(&rehearsal, arguments[0]);
+	precedence_take();
 	if (!is_needed()) {
 		host->ops->close(host);
 		return 0;

@@ -22,6 +22,7 @@
 #include "migration.h"
 #include "peer.h"
 #include "plan_file.h"
+#include "precedence.h"
 #include "runner.h"
 #include "uuid.h"
 #include "worker.h"
@@ -411,6 +412,7 @@ int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments
 	struct err err = { ERR_NONE, "" };
 	int rc, status;
 
+	precedence_take();
 	work = (struct work){ .job = { .lock = -1 }, .migration = { .host = host } };
 	rc = worker_open(&work, config, arguments[0], &err);
 	if (rc == 0 && arguments[1] && !nonce_from_text(arguments[1], work.note.nonce))

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who goes first, as a child process of this one sees it: a test must not keep its precedence. */
+#include "precedence.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define OFFSET 20 /* of a priority, from -20 to 19, in an exit status */
+
+static int own_priority(void)
+{
+	return getpriority(PRIO_PROCESS, 0) + OFFSET;
+}
+
+/* The priority of a process that takes precedence, twice; or of a child of its. */
+static int take_precedence(bool look_at_child)
+{
+	int status = -1;
+	pid_t pid;
+
+	precedence_take();
+	precedence_take();
+	if (!look_at_child)
+		return own_priority();
+	pid = fork();
+	if (pid == 0)
+		_exit(own_priority());
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static int priority_after(bool look_at_child)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(take_precedence(look_at_child));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status) - OFFSET;
+}
+
+static bool may_go_first(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0)
+		_exit(setpriority(PRIO_PROCESS, 0, -OFFSET) == 0);
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status) == 1;
+}
+
+static void it_goes_first_and_its_children_do_not(void **state)
+{
+	(void)state;
+	if (!may_go_first())
+		skip();
+	assert_int_equal(priority_after(false), -OFFSET);
+	assert_int_equal(priority_after(true), 0);
+}
+
+static void without_the_right_to_it_all_stays_as_it_was(void **state)
+{
+	(void)state;
+	if (may_go_first())
+		skip();
+	assert_int_equal(priority_after(false), own_priority() - OFFSET);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_goes_first_and_its_children_do_not),
+		cmocka_unit_test(without_the_right_to_it_all_stays_as_it_was),
+	};
+
+	return cmocka_run_group_tests_name("precedence", tests, NULL, NULL);
+}

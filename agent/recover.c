@@ -11,35 +11,15 @@
 
 #define GIVE_UP_MS 60000 /* to unplug the devices of a copy that never runs */
 
-struct search {
-	const char *uuid;
-	uint32_t domid;
-	bool running;
-};
-
-static int match_uuid(const struct guest_summary *guest, void *data)
-{
-	struct search *search = data;
-
-	if (strcmp(guest->uuid, search->uuid) != 0)
-		return 0;
-	search->domid = guest->domid;
-	search->running = guest->power_state && strcmp(guest->power_state, "running") == 0;
-	return 0;
-}
-
 /* The guest as it was described, with the domid that it has on this host now (0: none). */
 static int find_guest(struct migration *m, const void *bytes, size_t size, struct err *err)
 {
-	struct search search = { .domid = 0 };
 	int rc = description_decode(&m->guest, bytes, size, err);
 
 	if (rc < 0)
 		return rc;
-	search.uuid = m->guest.uuid;
-	rc = m->host->ops->list(m->host, match_uuid, &search, err);
-	m->guest.domid = search.domid;
-	m->found_running = search.running;
+	m->guest.domid = 0;
+	rc = m->host->ops->find(m->host, m->guest.uuid, &m->guest.domid, &m->found_running, err);
 	snprintf(m->record->guest_uuid, sizeof(m->record->guest_uuid), "%s", m->guest.uuid);
 	snprintf(m->record->guest_name, sizeof(m->record->guest_name), "%s", m->guest.name);
 	return rc;

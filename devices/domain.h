@@ -29,6 +29,10 @@ struct domain_list {
 	size_t count;
 };
 
+/* From Xen alone; `*domid` 0 when no guest, or only a dying one, has this UUID. */
+int domain_find(struct hypervisor *hypervisor, const char *uuid, uint32_t *domid, bool *running,
+		struct err *err);
+
 int domain_list_read(struct hypervisor *hypervisor, struct store *store, struct domain_list *list,
 		     struct err *err);
 void domain_list_fini(struct domain_list *list); /* idempotent; accepts all zeroes */

@@ -87,6 +87,43 @@ bool domain_is_suspended(const xc_domaininfo_t *info)
 	return info->flags & XEN_DOMINF_shutdown && shutdown_code(info) == SHUTDOWN_suspend;
 }
 
+/* ---- looking through all ---- */
+
+/* The next guests from domid `*first` on, which goes behind them; 0 when there are no more. */
+static int next_batch(struct hypervisor *hypervisor, uint32_t *first, xc_domaininfo_t infos[BATCH],
+		      struct err *err)
+{
+	int count = 0;
+
+	if (*first < DOMAINS_MAX)
+		count = hypervisor->ops->domains(hypervisor, *first, BATCH, infos, err);
+	if (count > 0)
+		*first = count < BATCH ? DOMAINS_MAX : infos[count - 1].domain + 1u;
+	return count;
+}
+
+int domain_find(struct hypervisor *hypervisor, const char *uuid, uint32_t *domid, bool *running,
+		struct err *err)
+{
+	uint8_t wanted[DOMAIN_UUID_BYTES];
+	const xc_domaininfo_t *found = NULL;
+	xc_domaininfo_t infos[BATCH];
+	uint32_t first = 1;
+	int count = 0;
+
+	domain_uuid_bytes(uuid, wanted);
+	while (!found && (count = next_batch(hypervisor, &first, infos, err)) > 0)
+		for (int i = 0; i < count; i++)
+			if (!(infos[i].flags & XEN_DOMINF_dying) &&
+			    memcmp(infos[i].handle, wanted, sizeof(wanted)) == 0)
+				found = &infos[i];
+	if (count < 0)
+		return count;
+	*domid = found ? found->domain : 0;
+	*running = found && strcmp(domain_power_state(found), "running") == 0;
+	return 0;
+}
+
 /* ---- the list ---- */
 
 static void summarise(struct store *store, const xc_domaininfo_t *info,
@@ -128,17 +165,10 @@ int domain_list_read(struct hypervisor *hypervisor, struct store *store, struct 
 	uint32_t first = 1;
 	int rc = 0, count;
 
-	while (first < DOMAINS_MAX) {
-		count = hypervisor->ops->domains(hypervisor, first, BATCH, infos, err);
-		if (count <= 0) {
-			rc = count;
-			break;
-		}
+	while ((count = next_batch(hypervisor, &first, infos, err)) > 0 && rc == 0)
 		rc = append(store, infos, count, &found, err);
-		if (rc < 0)
-			break;
-		first = infos[count - 1].domain + 1u;
-	}
+	if (count < 0)
+		rc = count;
 	if (rc < 0)
 		domain_list_fini(&found);
 	else

@@ -108,6 +108,12 @@ struct host;
 struct host_ops {
 	/* ---- looking: changes nothing ---- */
 
+	/*
+	 * The domain that has this UUID now, 0 when there is none, and whether it runs. Asks Xen
+	 * alone: a recovery begins so, for which a guest may stand still on a busy host.
+	 */
+	int (*find)(struct host *host, const char *uuid, uint32_t *domid, bool *running,
+		    struct err *err);
 	/* Calls `each` for every guest but domain 0. */
 	int (*list)(struct host *host,
 		    int (*each)(const struct guest_summary *guest, void *data), void *data,

@@ -42,6 +42,12 @@ static struct host_xen *xen(struct host *host)
 
 /* ---- looking ---- */
 
+static int host_find(struct host *host, const char *uuid, uint32_t *domid, bool *running,
+		     struct err *err)
+{
+	return domain_find(xen(host)->hypervisor, uuid, domid, running, err);
+}
+
 static int host_list(struct host *host,
 		     int (*each)(const struct guest_summary *guest, void *data), void *data,
 		     struct err *err)
@@ -330,6 +336,7 @@ static void host_close(struct host *host)
 }
 
 static const struct host_ops xen_ops = {
+	.find = host_find,
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,

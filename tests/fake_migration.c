@@ -61,6 +61,19 @@ HOST_OP(settle, GUEST, struct err *err)
 HOST_OP(unplug, GUEST, UNTIL, struct err *err)
 HOST_OP(destroy, GUEST, struct err *err)
 
+static int host_find(struct host *host, const char *uuid, uint32_t *domid, bool *running,
+		     struct err *err)
+{
+	struct fake_migration *fake = CONTAINER(host, host);
+	int rc = enter(fake, err, "find");
+
+	if (rc < 0)
+		return rc;
+	*domid = !fake->guest_gone && strcmp(uuid, FAKE_GUEST_UUID) == 0 ? 7 : 0;
+	*running = false;
+	return 0;
+}
+
 static int host_list(struct host *host, int (*each)(const struct guest_summary *, void *),
 		     void *data, struct err *err)
 {
@@ -247,6 +260,7 @@ static void host_close(struct host *host)
 }
 
 static const struct host_ops host_ops = {
+	.find = host_find,
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,

@@ -102,6 +102,31 @@ static void the_list_has_every_guest_of_a_large_host(void **state)
 	domain_list_fini(&list);
 }
 
+static void a_recovery_finds_its_guest_by_xen_alone(void **state)
+{
+	struct domain_fixture *f = *state;
+	bool running = false;
+	uint32_t domid;
+
+	for (domid = 1; domid < FAKE_DOMAINS_MAX; domid++)
+		fake_hypervisor_add(&f->xen, domid * 3, UUID_1);
+	domain_uuid_bytes(UUID_2, fake_hypervisor_find(&f->xen, 297)->handle);
+
+	assert_int_equal(domain_find(f->hypervisor, UUID_2, &domid, &running, &f->err), 0);
+	assert_int_equal(domid, 297);
+	assert_true(running);
+
+	fake_hypervisor_find(&f->xen, 297)->flags |= XEN_DOMINF_paused;
+	assert_int_equal(domain_find(f->hypervisor, UUID_2, &domid, &running, &f->err), 0);
+	assert_int_equal(domid, 297);
+	assert_false(running);
+
+	fake_hypervisor_find(&f->xen, 297)->flags |= XEN_DOMINF_dying;
+	assert_int_equal(domain_find(f->hypervisor, UUID_2, &domid, &running, &f->err), 0);
+	assert_int_equal(domid, 0);
+	assert_false(running);
+}
+
 static void a_uuid_survives_both_ways(void **state)
 {
 	uint8_t bytes[DOMAIN_UUID_BYTES];
@@ -381,6 +406,7 @@ int main(void)
 		TEST(a_name_that_two_guests_have_is_refused_with_their_uuids),
 		TEST(nothing_domain_0_and_the_dying_are_no_guests),
 		TEST(the_list_has_every_guest_of_a_large_host),
+		TEST(a_recovery_finds_its_guest_by_xen_alone),
 		TEST(a_uuid_survives_both_ways),
 		TEST(a_description_has_what_xen_and_dom0_say),
 		TEST(a_guest_that_cannot_move_is_refused_and_told_why),

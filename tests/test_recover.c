@@ -210,7 +210,7 @@ static void a_host_that_cannot_be_looked_at_leaves_a_doubt(void **state)
 
 	(void)state;
 	fake_migration_init(&fake, SIDE_SOURCE, "handover");
-	fake.fail_at = "list";
+	fake.fail_at = "find";
 	assert_true(recover(&fake, &journal, &err) < 0);
 	assert_int_equal(err.code, ERR_IN_DOUBT);
 	assert_int_equal(fake_count(&fake, "journal undone"), 0);

@@ -81,6 +81,20 @@ void sim_host_reset(struct sim_host *host, uint64_t down_until_us)
 
 /* ---- looking ---- */
 
+static int host_find(struct host *base, const char *uuid, uint32_t *domid, bool *running,
+		     struct err *err)
+{
+	struct sim_host *host = (struct sim_host *)base;
+	bool there = host->domain != DOMAIN_NONE && strcmp(uuid, GUEST_UUID) == 0;
+	int rc = sim_call(base, NULL, "find", LOOK_FAULTS, MS, 0, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	*domid = there ? host->domid : 0;
+	*running = there && host->domain == DOMAIN_RUNNING;
+	return 0;
+}
+
 static int host_list(struct host *base, int (*each)(const struct guest_summary *, void *),
 		     void *data, struct err *err)
 {
@@ -508,6 +522,7 @@ static void host_close(struct host *host)
 }
 
 const struct host_ops sim_host_ops = {
+	.find = host_find,
 	.list = host_list,
 	.describe = host_describe,
 	.examine = host_examine,

@@ -163,16 +163,21 @@ int cli_host_prevented(const struct cli_args *args, struct err *err)
 static void print_why(const struct json_value *guest)
 {
 	const struct json_value *reasons = json_get(guest, "reasons");
-	const char *name = json_get_string(guest, "name-label");
-	const char *why = json_get_string(json_get(guest, "error"), "message");
+	CLEANUP_FREE char *name = cli_value(guest, "name-label");
+	CLEANUP_FREE char *why = cli_value(guest, "error.message");
 
-	if (why || json_size(reasons) == 0)
-		fprintf(stderr, "xenferry: %s stays: %s\n", name, why ? why : "it was not begun");
-	for (size_t i = 0; !why && i < json_size(reasons); i++) {
-		const char *host = json_get_string(json_at(reasons, i), "host");
+	if (!name || !why)
+		return;
+	if (why[0] || json_size(reasons) == 0)
+		fprintf(stderr, "xenferry: %s stays: %s\n", name,
+			why[0] ? why : "it was not begun");
+	for (size_t i = 0; !why[0] && i < json_size(reasons); i++) {
+		CLEANUP_FREE char *host = cli_value(json_at(reasons, i), "host");
+		CLEANUP_FREE char *reason = cli_value(json_at(reasons, i), "message");
 
-		fprintf(stderr, "xenferry: %s stays: %s%s%s\n", name, host ? host : "",
-			host ? ": " : "", json_get_string(json_at(reasons, i), "message"));
+		if (host && reason)
+			fprintf(stderr, "xenferry: %s stays: %s%s%s\n", name, host,
+				host[0] ? ": " : "", reason);
 	}
 }
 

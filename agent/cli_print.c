@@ -93,8 +93,7 @@ static const struct json_value *follow(const struct json_value *value, const cha
 	return value;
 }
 
-/* Names are the guests' own choice: nothing in one may reach the terminal as a command. */
-static void tame(char *text)
+void cli_tame(char *text)
 {
 	for (; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
@@ -117,7 +116,7 @@ char *cli_value(const struct json_value *record, const char *path)
 	}
 	copy = strdup(text && (json_string_of(value) || strcmp(text, "null") != 0) ? text : "");
 	if (copy)
-		tame(copy);
+		cli_tame(copy);
 	return copy;
 }
 

@@ -36,7 +36,9 @@ int cli_choose(const struct cli_field *fields, const char *params, struct cli_co
 	       struct err *err);
 const struct cli_field *cli_find_field(const struct cli_field *fields, const char *name);
 
-/* The value of a field, as text to free(): a JSON text for what is no text, "" for null. */
+/* Names are the guests' own choice: nothing in one may reach the terminal as a command. */
+void cli_tame(char *text);
+/* The value of a field, tame, to free(): a JSON text for what is no text, "" for null. */
 char *cli_value(const struct json_value *record, const char *path);
 
 /* One record; `fields` and their `values` side by side. */

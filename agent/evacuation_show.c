@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "cli_print.h"
 #include "svg.h"
 
 #ifndef PACKAGE_VERSION
@@ -21,7 +22,7 @@
 
 /* A guest's way, as far as it has come; times in ms from the beginning, negative: not (yet). */
 struct row {
-	const char *name, *target, *state, *why;
+	char *name, *target, *state, *why; /* owned; "": not known */
 	double start_ms, ready_ms, blackout_ms, running_ms, end_ms, downtime_ms;
 };
 
@@ -48,16 +49,31 @@ static int by_target(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-static void read_row(const struct json_value *guest, struct row *row)
+static bool is_empty(const char *text)
+{
+	return !text || !text[0];
+}
+
+static char *take_first(char *first, char *second)
+{
+	if (is_empty(first)) {
+		free(first);
+		return second;
+	}
+	free(second);
+	return first;
+}
+
+/* False when out of memory. */
+static bool read_row(const struct json_value *guest, struct row *row)
 {
 	const struct json_value *reason = json_at(json_get(guest, "reasons"), 0);
-	const char *target = json_get_string(guest, "last_target");
 
 	*row = (struct row){
-		.name = text_or(json_get_string(guest, "name-label"), "?"),
-		.target = text_or(target, text_or(json_get_string(guest, "target"), "")),
-		.state = text_or(json_get_string(guest, "state"), "?"),
-		.why = json_get_string(json_get(guest, "error"), "message"),
+		.name = cli_value(guest, "name-label"),
+		.target = take_first(cli_value(guest, "last_target"), cli_value(guest, "target")),
+		.state = cli_value(guest, "state"),
+		.why = cli_value(guest, "error.message"),
 		.start_ms = json_get_double(guest, "start_ms", -1),
 		.ready_ms = json_get_double(guest, "ready_ms", -1),
 		.blackout_ms = json_get_double(guest, "blackout_ms", -1),
@@ -65,8 +81,9 @@ static void read_row(const struct json_value *guest, struct row *row)
 		.end_ms = json_get_double(guest, "end_ms", -1),
 		.downtime_ms = json_get_double(guest, "downtime_ms", 0),
 	};
-	if (!row->why && !row->target[0])
-		row->why = json_get_string(reason, "message");
+	if (is_empty(row->target))
+		row->why = take_first(row->why, cli_value(reason, "message"));
+	return row->name && row->target && row->state && row->why;
 }
 
 /* The latest time that is known, where it has not ended. */
@@ -85,21 +102,38 @@ static double latest(const struct chart *chart)
 	return most;
 }
 
+static void free_chart(struct chart *chart)
+{
+	for (size_t i = 0; i < chart->count; i++) {
+		free(chart->rows[i].name);
+		free(chart->rows[i].target);
+		free(chart->rows[i].state);
+		free(chart->rows[i].why);
+	}
+	free(chart->rows);
+}
+
 /* False when out of memory. */
 static bool read_chart(const struct json_value *evacuation, struct chart *chart)
 {
 	const struct json_value *guests = json_get(evacuation, "guests");
+	double total_ms = json_get_double(evacuation, "total_ms", -1);
 
-	*chart = (struct chart){ .count = json_size(guests) };
-	chart->rows = calloc(chart->count + 1, sizeof(*chart->rows));
+	*chart = (struct chart){ .rows = calloc(json_size(guests) + 1, sizeof(*chart->rows)) };
+	while (chart->rows && chart->count < json_size(guests)) {
+		size_t i = chart->count++;
+
+		if (read_row(json_at(guests, i), &chart->rows[i]))
+			continue;
+		free_chart(chart);
+		return false;
+	}
 	if (!chart->rows)
 		return false;
-	for (size_t i = 0; i < chart->count; i++)
-		read_row(json_at(guests, i), &chart->rows[i]);
 	qsort(chart->rows, chart->count, sizeof(*chart->rows), by_target);
 	chart->total_ms = latest(chart);
-	if (json_get_double(evacuation, "total_ms", -1) > chart->total_ms)
-		chart->total_ms = json_get_double(evacuation, "total_ms", -1);
+	if (total_ms > chart->total_ms)
+		chart->total_ms = total_ms;
 	return true;
 }
 
@@ -126,10 +160,10 @@ void evacuation_show_text(const struct json_value *evacuation, FILE *out)
 		else
 			fprintf(out, " %10s", "-");
 		fprintf(out, " %12.1f  %-16s %s%s%s\n", row->downtime_ms,
-			row->target[0] ? row->target : "-", row->name, row->why ? ": " : "",
-			row->why ? row->why : "");
+			row->target[0] ? row->target : "-", row->name, row->why[0] ? ": " : "",
+			row->why);
 	}
-	free(chart.rows);
+	free_chart(&chart);
 }
 
 /* ---- as a picture ---- */
@@ -196,7 +230,7 @@ static void draw_reason(const struct row *row, const struct svg_scale *scale, do
 	double x = row->start_ms >= 0 ? svg_x(scale, row->start_ms) : SVG_LEFT;
 	bool left = x > (SVG_LEFT + SVG_RIGHT) / 2;
 
-	if (row->why)
+	if (row->why[0])
 		svg_text(out, left ? x - 6 : x + 6, y + 10, left ? "strong right" : "strong",
 			 "%.90s", row->why);
 }
@@ -287,5 +321,5 @@ void evacuation_show_svg(const struct json_value *evacuation, FILE *out)
 	svg_text(out, SVG_RIGHT, y + 44, "quiet right", "xenferry " PACKAGE_VERSION ", %s",
 		 text_or(json_get_string(evacuation, "uuid"), ""));
 	svg_end(out);
-	free(chart.rows);
+	free_chart(&chart);
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli_print.h"
+
 #define NUMBER_MAX 1e14 /* ms, bytes, bytes a second */
 
 static void read_text(const struct json_value *object, const char *key, char *text, size_t size)
@@ -11,6 +13,7 @@ static void read_text(const struct json_value *object, const char *key, char *te
 	const char *value = json_get_string(object, key);
 
 	snprintf(text, size, "%s", value ? value : "");
+	cli_tame(text);
 }
 
 /* Numbers from a file may be anything: what no migration can reach is cut. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "evacuation_show.h"
 
 /* Suspended at 100 ms, unpaused at 200 ms. */
 #define HEAD \
@@ -162,6 +163,27 @@ static void a_guests_name_is_no_markup_of_the_picture(void **state)
 	assert_non_null(strstr(svg, "<desc id=\"description\">"));
 }
 
+/* Clears the terminal, and what follows on a line of its own. */
+#define COMMANDS "g\\u001b[2J\\u0007\\nroot"
+
+static void a_guests_name_is_no_command_to_the_terminal(void **state)
+{
+	static const char job[] = "{\"uuid\": \"u\", \"status\": \"failed\", \"source\": \"A\","
+		"\"target\": \"B\", \"vm\": {\"name-label\": \"" COMMANDS "\"}}";
+	static const char emptied[] = "{\"guests\": [{\"name-label\": \"" COMMANDS "\","
+		"\"state\": \"failed\", \"error\": {\"message\": \"" COMMANDS "\"}}]}";
+	CLEANUP_FREE char *migration = write_with(timeline_write_text, job), *evacuation = NULL;
+	CLEANUP_JSON_VALUE struct json_value *json = json_parse(emptied, strlen(emptied), NULL);
+	size_t size;
+	FILE *out = open_memstream(&evacuation, &size);
+
+	(void)state;
+	evacuation_show_text(json, out);
+	fclose(out);
+	assert_non_null(strstr(migration, "g?[2J??root from A to B"));
+	assert_non_null(strstr(evacuation, "g?[2J??root: g?[2J??root\n"));
+}
+
 static void spans_have_the_names_that_others_look_for(void **state)
 {
 	CLEANUP_FREE char *text = write_with(timeline_write_zipkin, record_text);
@@ -210,6 +232,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_record_is_refused),
 		cmocka_unit_test(strange_numbers_harm_no_writer),
 		cmocka_unit_test(a_guests_name_is_no_markup_of_the_picture),
+		cmocka_unit_test(a_guests_name_is_no_command_to_the_terminal),
 		cmocka_unit_test(spans_have_the_names_that_others_look_for),
 		cmocka_unit_test(the_json_adds_up_to_the_downtime),
 	};

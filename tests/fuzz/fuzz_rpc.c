@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What a client says to the daemon, and a daemon to a client: bytes in pieces of any size (the
- * first byte's) become lines, lines requests and answers.
+ * first byte's) become lines, lines requests and answers, and requests what an operator wants.
  */
 #include <assert.h>
 #include <string.h>
 
+#include "config.h"
+#include "evacuation.h"
 #include "fuzz.h"
 #include "rpc.h"
+#include "steering.h"
 
 #define LINE_MAX_BYTES 4096
+
+/* What an operator may say of a migration, and of an evacuation. */
+static void try_params(const struct json_value *params)
+{
+	struct evacuation_request request;
+	struct err err = { .code = ERR_NONE };
+	struct steering steering;
+	struct config config;
+
+	config_defaults(&config);
+	if (steering_read(params, &config, &steering, &err) < 0)
+		assert(err.code != ERR_NONE && err.message[0]);
+	else
+		assert(steering.timeout_s <= STEERING_TIMEOUT_MAX_S);
+	if (evacuation_read_request(params, &config, &request, &err) < 0)
+		assert(err.code != ERR_NONE && err.message[0]);
+	else
+		assert(request.copying_max >= 1 && request.order < ORDERS);
+}
 
 static void try_request(const char *line, size_t size)
 {
@@ -24,6 +46,7 @@ static void try_request(const char *line, size_t size)
 		rpc_put_error(writer, &request.id, rc, &err);
 	} else {
 		assert(request.method);
+		try_params(request.params);
 		rpc_result_begin(writer, &request.id);
 		json_null(writer);
 		rpc_result_end(writer);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 
@@ -62,6 +63,24 @@ static bool is_sound(const struct packet *packet, ssize_t size)
 	       is_text(report->err.message, sizeof(report->err.message));
 }
 
+/* The one descriptor that came with it, or -1; where there are more none is kept. */
+static int take_descriptor(struct msghdr *message)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	size_t count = 0;
+	int fd = -1;
+
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(fd);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof(fd), sizeof(fd));
+		if (count == 1)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
 int tls_receive_report(int control, struct tls_report *report, int *fd)
 {
 	struct packet packet;
@@ -71,15 +90,12 @@ int tls_receive_report(int control, struct tls_report *report, int *fd)
 				  .msg_control = descriptor.bytes,
 				  .msg_controllen = sizeof(descriptor.bytes) };
 	ssize_t size = recvmsg(control, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	struct cmsghdr *header = size > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	CLEANUP_FD int received = -1;
+	CLEANUP_FD int received = size > 0 ? take_descriptor(&message) : -1;
 
 	if (size < 0)
 		return errno == ECONNRESET ? 0 : -errno;
 	if (size == 0)
 		return 0;
-	if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&received, CMSG_DATA(header), sizeof(received));
 	if (!is_sound(&packet, size))
 		return -EPROTO;
 	*report = packet.report;

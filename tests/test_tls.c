@@ -441,6 +441,42 @@ static void a_report_is_looked_at_before_it_is_believed(void **state)
 	close(pair[0]);
 }
 
+/* The lowest number that is free: it changes when a descriptor was left open. */
+static int next_fd(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
+
+static void more_descriptors_than_one_leave_none_open(void **state)
+{
+	char byte = 0;
+	struct iovec content = { &byte, 1 };
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .bytes = "" };
+	struct msghdr message = { .msg_iov = &content, .msg_iovlen = 1, .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	struct tls_report report;
+	int pair[2], fd = -1, next;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(pair)),
+					   .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.header), pair, sizeof(pair));
+	next = next_fd();
+	assert_int_equal(sendmsg(pair[1], &message, 0), 1);
+	assert_int_equal(tls_receive_report(pair[0], &report, &fd), -EPROTO);
+	assert_int_equal(next_fd(), next);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +495,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_with_its_own_files_is_said),
 		cmocka_unit_test(names_are_compared_whole_and_without_case),
 		cmocka_unit_test(a_report_is_looked_at_before_it_is_believed),
+		cmocka_unit_test(more_descriptors_than_one_leave_none_open),
 	};
 
 	if (!getenv("top_builddir")) {

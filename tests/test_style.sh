@@ -66,6 +66,17 @@ unlisted_sources() {
 	done
 }
 
+# A harness that the table of parsers does not have.
+unlisted_harnesses() {
+	local file name
+
+	for file in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$file" .c)
+		[[ $name == fuzz_input ]] || grep -q "^|.*\`${name#fuzz_}\`" docs/HACKING.md ||
+			echo "$file"
+	done
+}
+
 # The headers of the folders given, as an alternation.
 headers_of() {
 	find "$@" -name '*.h' -printf '%f\n' | sort -u | sed 's/\./\\./g' | paste -sd '|'
@@ -122,6 +133,7 @@ banned='sprintf|vsprintf|strcpy|strcat|gets|alloca|system|popen'
 
 verdict 'every file says its licence first' "$(without_spdx)"
 verdict "every source stands in its folder's Makefile.am" "$(unlisted_sources)"
+verdict 'every harness of a parser is in HACKING.md' "$(unlisted_harnesses)"
 verdict 'no blanks at the end of a line' \
 	"$(grep -nHE '[[:blank:]]+$' "${sources[@]}" "${scripts[@]}" "${makefiles[@]}")"
 verdict 'no line is wider than 100 columns' "$(wide_lines)"

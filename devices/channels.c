@@ -38,7 +38,8 @@ int channels_init(struct channels *channels, const struct clock *clock, const in
 		*channel = (struct channel_buffer){ .fd = fds[i], .moved_us = now_us };
 		keep_short(fds[i]);
 		channel->bytes = malloc(FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX);
-		if (!channel->bytes)
+		channel->ready_bytes = malloc(FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX);
+		if (!channel->bytes || !channel->ready_bytes)
 			return err_set(err, ERR_FAILED, -ENOMEM, "no memory for %zu channels",
 				       count);
 	}
@@ -47,8 +48,10 @@ int channels_init(struct channels *channels, const struct clock *clock, const in
 
 void channels_fini(struct channels *channels)
 {
-	for (size_t i = 0; i < channels->count; i++)
+	for (size_t i = 0; i < channels->count; i++) {
 		free(channels->channel[i].bytes);
+		free(channels->channel[i].ready_bytes);
+	}
 	channels->count = 0;
 }
 
@@ -217,37 +220,62 @@ int channels_flush(struct channels *channels, struct err *err)
 
 /* ---- the receiver ---- */
 
-static bool has_frame(const struct channel_buffer *channel)
+static bool is_whole(const struct channel_buffer *channel)
 {
-	return channel->size > FRAME_HEADER_BYTES - 1 && channel->done == channel->size &&
-	       channel->frame.type != 0;
+	return channel->frame.type != 0 && channel->done == channel->size;
+}
+
+static bool has_ready(const struct channel_buffer *channel)
+{
+	return channel->ready.type != 0;
+}
+
+static bool is_next(const struct channels *channels, const struct channel_buffer *channel)
+{
+	return has_ready(channel) && channel->ready.sequence == channels->sequence;
 }
 
 static bool wants_bytes(const struct channel_buffer *channel)
 {
-	return !channel->closed && !has_frame(channel);
+	return !channel->closed && !is_whole(channel);
+}
+
+/* A frame that is whole leaves its place to the one after it, where there is another for it. */
+static void make_ready(struct channel_buffer *channel)
+{
+	uint8_t *bytes = channel->ready_bytes;
+
+	if (!is_whole(channel) || has_ready(channel))
+		return;
+	channel->ready = channel->frame;
+	channel->ready_bytes = channel->bytes;
+	channel->bytes = bytes;
+	channel->size = channel->done = 0;
+	channel->frame = (struct frame){ .size = 0 };
 }
 
 /* The header is there: how much follows? */
 static int take_header(struct channels *channels, struct channel_buffer *channel, struct err *err)
 {
+	uint64_t least = has_ready(channel) ? channel->ready.sequence + 1 : channels->sequence;
 	int rc = frame_decode(channel->bytes, &channel->frame, err);
 
 	if (rc < 0)
 		return rc;
-	if (channel->frame.sequence < channels->sequence)
+	if (channel->frame.sequence < least)
 		return err_set(err, ERR_FAILED, -EBADMSG,
-			       "frame %" PRIu64 " of the memory stream comes twice",
+			       "frame %" PRIu64 " of the memory stream comes twice, or too late",
 			       channel->frame.sequence);
 	channel->size += channel->frame.size;
 	return 0;
 }
 
+/* A frame whose turn it is goes first, while it is in the processor's cache. */
 static int pull(struct channels *channels, struct channel_buffer *channel, struct err *err)
 {
-	while (wants_bytes(channel)) {
+	while (wants_bytes(channel) && !is_next(channels, channel)) {
 		ssize_t got;
-		int rc;
+		int rc = 0;
 
 		if (channel->size == 0)
 			channel->size = FRAME_HEADER_BYTES;
@@ -263,11 +291,11 @@ static int pull(struct channels *channels, struct channel_buffer *channel, struc
 		channel->done += (size_t)got;
 		channels->bytes += (uint64_t)got;
 		channel->moved_us = clock_now_us(channels->clock);
-		if (channel->frame.type != 0 || channel->done < FRAME_HEADER_BYTES)
-			continue;
-		rc = take_header(channels, channel, err);
+		if (channel->frame.type == 0 && channel->done == FRAME_HEADER_BYTES)
+			rc = take_header(channels, channel, err);
 		if (rc < 0)
 			return rc;
+		make_ready(channel);
 	}
 	return 0;
 }
@@ -277,18 +305,16 @@ static void release(struct channels *channels)
 {
 	struct channel_buffer *channel = &channels->channel[channels->current];
 
-	if (!has_frame(channel) || channel->frame.sequence >= channels->sequence)
+	if (!has_ready(channel) || channel->ready.sequence >= channels->sequence)
 		return;
-	channel->size = channel->done = 0;
-	channel->frame = (struct frame){ .size = 0 };
+	channel->ready = (struct frame){ .size = 0 };
+	make_ready(channel);
 }
 
 static bool find_next(struct channels *channels)
 {
 	for (size_t i = 0; i < channels->count; i++) {
-		const struct channel_buffer *channel = &channels->channel[i];
-
-		if (has_frame(channel) && channel->frame.sequence == channels->sequence) {
+		if (is_next(channels, &channels->channel[i])) {
 			channels->current = i;
 			return true;
 		}
@@ -305,10 +331,10 @@ static bool any_wants(const struct channels *channels)
 }
 
 /* Whether a frame has come that another is to be before. */
-static bool any_has_frame(const struct channels *channels)
+static bool any_has_ready(const struct channels *channels)
 {
 	for (size_t i = 0; i < channels->count; i++)
-		if (has_frame(&channels->channel[i]))
+		if (has_ready(&channels->channel[i]))
 			return true;
 	return false;
 }
@@ -337,7 +363,7 @@ int channels_next(struct channels *channels, struct frame *frame, const uint8_t 
 	release(channels);
 	while (!find_next(channels)) {
 		uint64_t begun_us = clock_now_us(channels->clock);
-		bool others_wait = any_has_frame(channels);
+		bool others_wait = any_has_ready(channels);
 		int rc;
 
 		if (!any_wants(channels))
@@ -352,7 +378,7 @@ int channels_next(struct channels *channels, struct frame *frame, const uint8_t 
 	}
 	channels->channel[channels->current].awaited_us += awaited_us;
 	channels->sequence++;
-	*frame = channels->channel[channels->current].frame;
-	*payload = channels->channel[channels->current].bytes + FRAME_HEADER_BYTES;
+	*frame = channels->channel[channels->current].ready;
+	*payload = channels->channel[channels->current].ready_bytes + FRAME_HEADER_BYTES;
 	return 0;
 }

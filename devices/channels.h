@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The connections that frames travel on, 1 to CHANNELS_MAX. The sender gives each frame to a
- * connection that has room; the receiver puts them back in the order of their sequence numbers. A
+ * connection that has room; the receiver puts them back in the order of their sequence numbers,
+ * and reads one frame more of a connection whose frame is early, so that it does not stand still. A
  * connection that stands still in the midst of a frame ends the stream after CHANNEL_STALL_MS; one
  * that is slow has the others wait, which the receiver notices.
  *
@@ -27,6 +28,9 @@ struct channel_buffer {
 	bool closed;            /* receiver: the sender has closed it */
 	struct frame frame;     /* receiver: once its header is there */
 	uint8_t *bytes;         /* header and payload */
+	/* receiver: a frame that is there whole, and may be early; type 0: none */
+	struct frame ready;
+	uint8_t *ready_bytes;
 };
 
 struct channels {
@@ -57,9 +61,9 @@ int channels_flush(struct channels *channels, struct err *err);
 
 /*
  * Receiver: waits for the next frame in order. `*payload` is good until the next call. -EBADMSG on
- * a frame that is malformed or comes twice, -ECONNRESET when the stream ends before its last frame,
- * -ETIMEDOUT when one stands still in the midst of a frame; between frames it waits as long as the
- * sender does.
+ * a frame that is malformed, comes twice or after a later one of its connection, -ECONNRESET when
+ * the stream ends before its last frame, -ETIMEDOUT when one stands still in the midst of a frame;
+ * between frames it waits as long as the sender does.
  */
 int channels_next(struct channels *channels, struct frame *frame, const uint8_t **payload,
 		  struct err *err);

@@ -139,6 +139,59 @@ static void put_frame(struct scene *scene, unsigned channel, uint64_t sequence)
 	assert_int_equal(write(scene->near[channel], bytes, sizeof(bytes)), sizeof(bytes));
 }
 
+static void two_frames_of_a_channel_that_is_ahead_are_read(void **state)
+{
+	struct scene *scene = *state;
+	const uint8_t *payload;
+	struct frame frame;
+
+	put_frame(scene, 1, 1);
+	put_frame(scene, 1, 2);
+	put_frame(scene, 1, 3);
+	put_frame(scene, 0, 0);
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+	assert_int_equal(scene->receiver.bytes, 3 * (10 + FRAME_HEADER_BYTES));
+	for (uint64_t i = 1; i <= 3; i++) {
+		assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+		assert_int_equal(frame.sequence, i);
+	}
+}
+
+/* So the one that is handed out is in the processor's cache. */
+static void a_frame_whose_turn_it_is_comes_before_the_next_is_read(void **state)
+{
+	struct scene *scene = *state;
+	const uint8_t *payload;
+	struct frame frame;
+
+	put_frame(scene, 0, 0);
+	put_frame(scene, 0, 1);
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), 0);
+	assert_int_equal(scene->receiver.bytes, 10 + FRAME_HEADER_BYTES);
+}
+
+/* `sequence` follows frame 2 on a connection. */
+static void expect_refusal(struct scene *scene, uint64_t sequence)
+{
+	const uint8_t *payload;
+	struct frame frame;
+
+	put_frame(scene, 1, 2);
+	put_frame(scene, 1, sequence);
+	assert_int_equal(channels_next(&scene->receiver, &frame, &payload, &scene->err), -EBADMSG);
+	assert_non_null(strstr(scene->err.message, "comes twice, or too late"));
+}
+
+static void a_frame_that_follows_itself_is_refused(void **state)
+{
+	expect_refusal(*state, 2);
+}
+
+static void a_frame_that_follows_a_later_one_is_refused(void **state)
+{
+	expect_refusal(*state, 1);
+}
+
 /* A frame that is on its way for `us`, while the next is there already. */
 struct late_frame {
 	struct scene *scene;
@@ -241,6 +294,10 @@ int main(void)
 		TEST(a_sender_whom_nobody_reads_gives_up_and_names_the_channel),
 		TEST(a_frame_that_stops_half_way_ends_the_stream),
 		TEST(a_gap_is_noticed_once_no_channel_can_fill_it),
+		TEST(two_frames_of_a_channel_that_is_ahead_are_read),
+		TEST(a_frame_whose_turn_it_is_comes_before_the_next_is_read),
+		TEST(a_frame_that_follows_itself_is_refused),
+		TEST(a_frame_that_follows_a_later_one_is_refused),
 		TEST(the_channel_that_the_others_wait_for_is_slow),
 		TEST(channels_that_wait_for_each_other_are_not_slow),
 		TEST(a_stream_that_rests_makes_no_channel_slow),

@@ -10,7 +10,8 @@
  * in another pass others. The link: TCP on loopback, paced by the kernel (0: not); or, with a delay
  * there and back, between two network namespaces (far_link.c).
  *
- * Prints what came of it: us, stream and wire bytes, and the filter's processor time and memory.
+ * Prints what came of it: us from the first byte to the last, stream and wire bytes, and the
+ * filter's processor time and memory.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -36,6 +37,12 @@
 #define CHUNK (512u << 10)
 #define CODE "/bin/bash"
 
+/* In memory that the processes share. */
+struct seen {
+	_Atomic uint64_t begun_us; /* the library has what it is going to write */
+	struct filter_counters sent, received;
+};
+
 struct bench {
 	const char *way;
 	unsigned compress;
@@ -44,7 +51,7 @@ struct bench {
 	unsigned zero_percent;
 	uint64_t link_bytes_per_s, round_trip_us;
 	struct far_link link;
-	struct filter_counters *counters; /* shared: the sender's, the receiver's */
+	struct seen *seen;
 	int maker[2], reader[2];          /* sockets to the library at either end */
 	int source[CHANNELS_MAX], target[CHANNELS_MAX];
 };
@@ -139,6 +146,7 @@ static void make(const struct bench *bench)
 	make_headers(&head);
 	make_static_data(&head);
 	make_state(&tail);
+	atomic_store(&bench->seen->begun_us, clock_now_us(&clock_system));
 	write_all(bench->maker[0], head.bytes, head.size);
 	for (size_t pass = 0; pass < bench->passes; pass++)
 		for (size_t first = 0; first < bench->pages; first += LIBXC_PAGES_MAX)
@@ -177,7 +185,7 @@ static void send_side(const struct bench *bench)
 	}
 	make_nonblocking(bench->source, bench->channels);
 	if (filter_send(&clock_system, bench->maker[1], bench->source, bench->channels, &options,
-			&bench->counters[0], &err) < 0) {
+			&bench->seen->sent, &err) < 0) {
 		fprintf(stderr, "bench_filter: %s\n", err.message);
 		_exit(1);
 	}
@@ -193,7 +201,7 @@ static void receive_side(const struct bench *bench)
 	}
 	make_nonblocking(bench->target, bench->channels);
 	if (filter_receive(&clock_system, bench->reader[0], bench->target, bench->channels,
-			   1ull << 28, -1, &bench->counters[1], &err) < 0) {
+			   1ull << 28, -1, &bench->seen->received, &err) < 0) {
 		fprintf(stderr, "bench_filter: %s\n", err.message);
 		_exit(1);
 	}
@@ -290,7 +298,7 @@ static uint64_t cpu_us(const struct rusage *usage)
 
 static int measure(struct bench *bench)
 {
-	uint64_t begun_us, us, stream;
+	uint64_t us, stream;
 	struct rusage sender, receiver;
 	pid_t send_pid, receive_pid;
 	int bytes = 4 << 20, status[2];
@@ -305,7 +313,6 @@ static int measure(struct bench *bench)
 		    setsockopt(bench->reader[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) < 0)
 			fail("SO_SNDBUF");
 	connect_channels(bench);
-	begun_us = clock_now_us(&clock_system);
 	start(bench, make);
 	send_pid = start(bench, send_side);
 	receive_pid = start(bench, receive_side);
@@ -315,13 +322,13 @@ static int measure(struct bench *bench)
 	for (size_t i = 0; i < bench->channels; i++)
 		close(bench->source[i]), close(bench->target[i]);
 	stream = drain(bench->reader[1]);
-	us = clock_now_us(&clock_system) - begun_us;
+	us = clock_now_us(&clock_system) - atomic_load(&bench->seen->begun_us);
 	wait4(send_pid, &status[0], 0, &sender);
 	wait4(receive_pid, &status[1], 0, &receiver);
 	printf("us=%llu stream=%llu wire=%llu send_cpu_us=%llu receive_cpu_us=%llu "
 	       "send_kib=%ld receive_kib=%ld\n",
 	       (unsigned long long)us, (unsigned long long)stream,
-	       (unsigned long long)(bench->filtered ? bench->counters[0].wire_bytes : stream),
+	       (unsigned long long)(bench->filtered ? bench->seen->sent.wire_bytes : stream),
 	       (unsigned long long)cpu_us(&sender), (unsigned long long)cpu_us(&receiver),
 	       sender.ru_maxrss, receiver.ru_maxrss);
 	return status[0] == 0 && status[1] == 0 ? 0 : 1;
@@ -344,7 +351,7 @@ int main(int argc, char **argv)
 	bench.passes = (size_t)atol(argv[5]);
 	bench.link_bytes_per_s = (uint64_t)atol(argv[6]) * 125000;
 	bench.round_trip_us = (uint64_t)atol(argv[7]) * 1000;
-	bench.counters = mmap(NULL, 2 * sizeof(*bench.counters), PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return bench.counters == MAP_FAILED ? 1 : measure(&bench);
+	bench.seen = mmap(NULL, sizeof(*bench.seen), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return bench.seen == MAP_FAILED ? 1 : measure(&bench);
 }

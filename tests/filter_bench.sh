@@ -84,7 +84,7 @@ bench_filter_channels() {
 
 	for ((round = 0; round < rounds; round++)); do
 		for channels in 1 4; do
-			ran none $channels 96 0 1 0 20
+			ran none $channels 192 0 1 0 20
 			rate "$(of wire)" "$(of us)" >>"$scratch/channels.$channels"
 		done
 	done

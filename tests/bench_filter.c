@@ -100,6 +100,12 @@ static uint8_t *make_pool(void)
 	return pool;
 }
 
+/* So spread that the others share places in the caches of both ends by chance only. */
+static bool is_zero(const struct bench *bench, size_t pfn)
+{
+	return ((uint32_t)(pfn * 2654435761u) >> 16) % 100 < bench->zero_percent;
+}
+
 /* A record's pages, mapped and written as libxenguest does: 4 MiB at once, a part for each page. */
 static void make_record_from(const struct bench *bench, const uint8_t *pool, size_t pass,
 			     size_t first)
@@ -114,11 +120,12 @@ static void make_record_from(const struct bench *bench, const uint8_t *pool, siz
 		count = LIBXC_PAGES_MAX;
 	for (size_t i = 0; i < count; i++) {
 		size_t pfn = first + i;
-		bool is_zero = pfn * 2654435761u % 100 < bench->zero_percent;
-		const uint8_t *other = pool + (pfn * 7 + pass) % POOL_PAGES * PAGE_BYTES;
+		const uint8_t *page = pool + (pfn * 7 + pass) % POOL_PAGES * PAGE_BYTES;
 
+		if (is_zero(bench, pfn))
+			page = zero;
 		entries[i] = pfn;
-		parts[i] = (struct iovec){ (void *)(is_zero ? zero : other), PAGE_BYTES };
+		parts[i] = (struct iovec){ (void *)page, PAGE_BYTES };
 	}
 	header[1] = (uint32_t)(8 + count * (8 + PAGE_BYTES));
 	header[2] = (uint32_t)count;

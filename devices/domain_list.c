@@ -163,9 +163,9 @@ int domain_list_read(struct hypervisor *hypervisor, struct store *store, struct 
 	struct domain_list found = { 0 };
 	xc_domaininfo_t infos[BATCH];
 	uint32_t first = 1;
-	int rc = 0, count;
+	int rc = 0, count = 0;
 
-	while ((count = next_batch(hypervisor, &first, infos, err)) > 0 && rc == 0)
+	while (rc == 0 && (count = next_batch(hypervisor, &first, infos, err)) > 0)
 		rc = append(store, infos, count, &found, err);
 	if (count < 0)
 		rc = count;

@@ -16,7 +16,8 @@ goes() {
 	check "$3 from $1 to $2: silent success" move "$1" "$2" g1 plan="$3"
 	check "$3 from $1 to $2: the guest is well" is_well 1 "$2" 1 2
 	check "$3 from $1 to $2: nothing is left behind" nothing_left "$1"
-	check "$3 from $1 to $2: it answers pings" until_true 20 answered_more_than 1 "$(answered 1)"
+	check "$3 from $1 to $2: it answers pings" \
+		until_true 20 answered_more_than 1 "$(answered 1)"
 	ping_end
 	echo "# $3 from $1 to $2: silent for $gap_ms ms, $lost of $sent pings lost"
 }

@@ -206,7 +206,7 @@ static int send_what_changed(struct sender *sender, uint64_t *entries, size_t co
 		return rc;
 	for (size_t i = 0; i < count; i++) {
 		bool has_data = libxc_has_data(entries[i]);
-		bool same = has_data && sent_pages_has(sender->sent, entries[i], page);
+		bool same = has_data && !sent_pages_note(sender->sent, entries[i], page);
 
 		if (has_data && !same) {
 			sender->entries[pages_left] = entries[i];

@@ -135,7 +135,8 @@ static size_t pack_plain(struct packer *packer, const uint64_t *entries, size_t 
 		bool zero = is_zero(page);
 		size_t size = 0;
 
-		sent_pages_note(packer->sent, entries[i], page);
+		if (pass == 0) /* later ones were compared before, and so noted */
+			(void)sent_pages_note(packer->sent, entries[i], zero ? NULL : page);
 		hashes[i] = zero ? packer->zero_hash : page_hash(page);
 		kinds[i] = PAGE_ZERO;
 		if (!zero)

@@ -21,8 +21,8 @@ struct packer_totals {
 };
 
 /*
- * `compress`: a codec's number or COMPRESS_AUTO. What is packed is noted in `sent`, the caller's.
- * NULL: no memory.
+ * `compress`: a codec's number or COMPRESS_AUTO. What is packed in pass 0 is noted in `sent`, the
+ * caller's, who notes what comes in the others. NULL: no memory.
  */
 struct packer *packer_new(const struct clock *clock, unsigned compress, struct sent_pages *sent);
 void packer_free(struct packer *packer);

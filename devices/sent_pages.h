@@ -22,10 +22,11 @@ struct sent_pages;
 struct sent_pages *sent_pages_new(void);
 void sent_pages_free(struct sent_pages *sent); /* NULL is harmless */
 
-/* Notes what the page is that is being sent. `entry`: its type and pfn, as in the record. */
-void sent_pages_note(struct sent_pages *sent, uint64_t entry, const uint8_t *page);
-/* Whether it was sent before, as of the same type, and has not changed since. */
-bool sent_pages_has(const struct sent_pages *sent, uint64_t entry, const uint8_t *page);
+/*
+ * Notes what the page is now; NULL: all zero. Returns whether it is to be sent: it was not sent
+ * before, or as of another type, or has changed since. `entry`: its type and pfn, as in the record.
+ */
+bool sent_pages_note(struct sent_pages *sent, uint64_t entry, const uint8_t *page);
 /* What the target has of the page is no longer known: it was told to be of a type without data. */
 void sent_pages_forget(struct sent_pages *sent, uint64_t entry);
 

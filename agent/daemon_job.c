@@ -16,6 +16,7 @@
 #include "cleanup.h"
 #include "daemon_record.h"
 #include "log.h"
+#include "precedence.h"
 
 #define WATCH_INTERVAL_MS 1000
 /* A recovery that could not settle a job is started again, less and less often. */
@@ -161,6 +162,7 @@ static void on_ended(void *context, int exit_status, int signal_number)
 {
 	struct daemon_job *job = context;
 	const char *who = job->recovering ? "the recovery" : "the worker";
+	int before = precedence_take(); /* the job's guest may stand still */
 	struct err why;
 
 	job->worker = NULL;
@@ -175,6 +177,7 @@ static void on_ended(void *context, int exit_status, int signal_number)
 			      "%s ended with status %d and did not say how the job stands", who,
 			      exit_status);
 	conclude(job, &why);
+	precedence_return(before);
 }
 
 static const struct worker_events job_events = { .line = on_line, .ended = on_ended };

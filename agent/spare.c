@@ -63,7 +63,7 @@ int run_spare(const struct config *config, char **arguments)
 	}
 	host = rehearsal.migration.host;
 	warm_up(&rehearsal, arguments[0]);
-	precedence_take();
+	(void)precedence_take();
 	if (!is_needed()) {
 		host->ops->close(host);
 		return 0;

@@ -412,7 +412,7 @@ int worker_run_mode(mode_fn *mode, const struct config *config, char **arguments
 	struct err err = { ERR_NONE, "" };
 	int rc, status;
 
-	precedence_take();
+	(void)precedence_take();
 	work = (struct work){ .job = { .lock = -1 }, .migration = { .host = host } };
 	rc = worker_open(&work, config, arguments[0], &err);
 	if (rc == 0 && arguments[1] && !nonce_from_text(arguments[1], work.note.nonce))

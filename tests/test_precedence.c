@@ -20,30 +20,51 @@ static int own_priority(void)
 	return getpriority(PRIO_PROCESS, 0) + OFFSET;
 }
 
-/* The priority of a process that takes precedence, twice; or of a child of its. */
-static int take_precedence(bool look_at_child)
+static int priority_of_a_child(void)
 {
 	int status = -1;
-	pid_t pid;
+	pid_t pid = fork();
 
-	precedence_take();
-	precedence_take();
-	if (!look_at_child)
-		return own_priority();
-	pid = fork();
 	if (pid == 0)
 		_exit(own_priority());
 	waitpid(pid, &status, 0);
 	return WEXITSTATUS(status);
 }
 
-static int priority_after(bool look_at_child)
+/* ---- what a process does whose exit status is a priority ---- */
+
+static int take(void)
+{
+	(void)precedence_take();
+	(void)precedence_take();
+	return own_priority();
+}
+
+static int take_and_fork(void)
+{
+	(void)precedence_take();
+	return priority_of_a_child();
+}
+
+static int take_and_return(void)
+{
+	precedence_return(precedence_take());
+	return own_priority();
+}
+
+static int take_return_and_fork(void)
+{
+	precedence_return(precedence_take());
+	return priority_of_a_child();
+}
+
+static int priority_after(int (*act)(void))
 {
 	int status = -1;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(take_precedence(look_at_child));
+		_exit(act());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status) - OFFSET;
@@ -65,8 +86,19 @@ static void it_goes_first_and_its_children_do_not(void **state)
 	(void)state;
 	if (!may_go_first())
 		skip();
-	assert_int_equal(priority_after(false), -OFFSET);
-	assert_int_equal(priority_after(true), 0);
+	assert_int_equal(priority_after(take), -OFFSET);
+	assert_int_equal(priority_after(take_and_fork), 0);
+}
+
+static void what_is_returned_leaves_no_trace(void **state)
+{
+	int before = own_priority() - OFFSET;
+
+	(void)state;
+	if (!may_go_first())
+		skip();
+	assert_int_equal(priority_after(take_and_return), before);
+	assert_int_equal(priority_after(take_return_and_fork), before);
 }
 
 static void without_the_right_to_it_all_stays_as_it_was(void **state)
@@ -74,13 +106,14 @@ static void without_the_right_to_it_all_stays_as_it_was(void **state)
 	(void)state;
 	if (may_go_first())
 		skip();
-	assert_int_equal(priority_after(false), own_priority() - OFFSET);
+	assert_int_equal(priority_after(take), own_priority() - OFFSET);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_goes_first_and_its_children_do_not),
+		cmocka_unit_test(what_is_returned_leaves_no_trace),
 		cmocka_unit_test(without_the_right_to_it_all_stays_as_it_was),
 	};
 

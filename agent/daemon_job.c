@@ -115,6 +115,7 @@ void job_remove(struct daemon_job *job)
 	*at = job->next;
 	if (job->spare)
 		worker_dismiss(steal(job->spare));
+	watch_end(steal(job->adopted));
 	json_value_free(job->record);
 	job->record = NULL;
 	uv_close((uv_handle_t *)&job->watch, on_watch_closed);
@@ -269,15 +270,28 @@ static void on_watch(uv_timer_t *timer)
 		return;
 	}
 	uv_timer_stop(timer);
+	watch_end(steal(job->adopted));
 	(void)err_set(&why, ERR_FAILED, -EIO,
 		      "the worker ended and did not say how the job stands");
 	conclude(job, &why);
 }
 
+static void on_adopted_ended(void *context)
+{
+	struct daemon_job *job = context;
+
+	on_watch(&job->watch);
+}
+
+/* What it writes is looked at now and then; that it has gone is heard at once. */
 static bool adopt(struct daemon_job *job)
 {
-	if (folders_worker(job->jobs->setup.folders, job->uuid) == 0)
+	pid_t pid = folders_worker(job->jobs->setup.folders, job->uuid);
+
+	if (pid == 0)
 		return false;
+	watch_end(job->adopted);
+	job->adopted = watch_begin(job->jobs->setup.loop, pid, on_adopted_ended, job);
 	uv_timer_start(&job->watch, on_watch, WATCH_INTERVAL_MS, WATCH_INTERVAL_MS);
 	return true;
 }

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "daemon_jobs.h"
+#include "daemon_watch.h"
 #include "daemon_worker.h"
 #include "description.h"
 #include "hosts.h"
@@ -32,6 +33,7 @@ struct daemon_job {
 	bool dry_run;                    /* source: it only asks */
 	bool cancelled;                  /* its worker was told to */
 	bool recovering;                 /* its worker is the one that cleans up */
+	struct watch *adopted;           /* hears of the end of an earlier daemon's worker */
 	uv_timer_t watch;                /* looks after a worker of an earlier daemon, or */
 	uint64_t again_ms;               /* starts a recovery again, that much after the last */
 	struct json_value *record;       /* never NULL */

@@ -487,6 +487,11 @@ static void a_slow_channel_of_the_targets_is_in_the_sources_record(void **state)
 	assert_int_equal(meet_at(&listener, SYNC_SP5), -EBADMSG);
 	assert_int_equal(listener.fake.record.slow_channel, 0);
 	stop(&listener);
+
+	listen_as(&listener, SIDE_SOURCE);
+	tlv_put_bytes(&listener.said, SLOW_CHANNEL, "xy", 2);
+	assert_int_equal(meet_at(&listener, SYNC_SP5), -EBADMSG);
+	stop(&listener);
 }
 
 int main(void)

@@ -152,8 +152,12 @@ int jobs_migrate(struct jobs *jobs, const struct job_request *request, char uuid
 			       "%u guests leave this host already, which is as many as policy %s "
 			       "allows (maxMigrations); wait until one has gone",
 			       policy_max, request->steering->policy.name);
-	uuid_make(jobs->setup.clock, bytes);
-	uuid_to_text(bytes, uuid);
+	if (request->uuid) {
+		memcpy(uuid, request->uuid, UUID_TEXT);
+	} else {
+		uuid_make(jobs->setup.clock, bytes);
+		uuid_to_text(bytes, uuid);
+	}
 	return start_source(jobs, request, uuid, err);
 }
 

@@ -23,6 +23,7 @@
 
 /* What an operator asks for with vm.migrate; texts are the caller's. */
 struct job_request {
+	const char *uuid;        /* the job's; NULL: it gets a new one */
 	const char *vm;
 	struct host_place place; /* the target */
 	const char *plan;        /* NULL: the default */

@@ -18,7 +18,6 @@
 
 #define MIB (1024 * 1024)
 #define PUT_OFF_US 2000000
-#define BATCH_MAX 64
 
 static uint64_t now_us(const struct evacuation *evacuation)
 {
@@ -50,33 +49,7 @@ static void keep(struct evacuation *evacuation)
 	evacuation->changed(evacuation->context);
 }
 
-/* ---- what an operator asks for ---- */
-
-int evacuation_read_request(const struct json_value *params, const struct config *config,
-			    struct evacuation_request *request, struct err *err)
-{
-	const char *host = json_get_string(params, "host");
-	const char *targets = json_get_string(params, "targets");
-	const char *order = json_get_string(params, "order");
-	int64_t batch = json_get_integer(params, "batch_size", config->evacuation_copying_max);
-
-	*request = (struct evacuation_request){ .copying_max = (uint32_t)batch };
-	if (host && strcmp(host, config->host_name) != 0)
-		return err_set(err, ERR_REFUSED, -EREMOTE,
-			       "this is host %s; %.64s is emptied by its own agent: ask it there",
-			       config->host_name, host);
-	if (targets && (!*targets || strlen(targets) >= sizeof(request->targets)))
-		return err_set(err, ERR_USAGE, -EINVAL,
-			       "targets= wants names of hosts with commas between");
-	if (batch < 1 || batch > BATCH_MAX)
-		return err_set(err, ERR_USAGE, -EINVAL, "batch_size is 1 to %d", BATCH_MAX);
-	if (order && !schedule_order_from_text(order, &request->order))
-		return err_set(err, ERR_USAGE, -EINVAL, "order is " SCHEDULE_ORDERS
-			       ", not '%.40s'", order);
-	if (targets)
-		snprintf(request->targets, sizeof(request->targets), "%s", targets);
-	return 0;
-}
+/* ---- a plan ---- */
 
 static int take_survey(const struct config *config, const struct json_value *survey,
 		       struct evacuation_plan *plan, struct err *err)
@@ -150,6 +123,14 @@ static void fail(struct evacuation *evacuation, size_t guest, bool again, enum e
 	evacuation->guests[guest].target = evacuation->plan.guests[guest].target;
 }
 
+static void make_uuid(const struct evacuation *evacuation, char uuid[UUID_TEXT])
+{
+	uint8_t bytes[UUID_BYTES];
+
+	uuid_make(evacuation->jobs->setup.clock, bytes);
+	uuid_to_text(bytes, uuid);
+}
+
 static void start(struct evacuation *evacuation, const struct schedule_step *step)
 {
 	struct evacuee *guest = &evacuation->plan.guests[step->guest];
@@ -159,12 +140,17 @@ static void start(struct evacuation *evacuation, const struct schedule_step *ste
 	struct job_request request = { .vm = guest->uuid, .params = params, .channels = -1,
 				       .scheduled = true,
 				       .place = evacuation->plan.hosts[guest->target].place };
+	char uuid[UUID_TEXT];
 	struct steering steering;
 	int rc = params ? steering_read(params, evacuation->jobs->setup.config, &steering, &err)
 			: -ENOMEM;
 
 	request.steering = &steering;
+	request.uuid = uuid;
 	snprintf(mover->last_target, sizeof(mover->last_target), "%s", request.place.name);
+	make_uuid(evacuation, uuid);
+	memcpy(mover->job, uuid, UUID_TEXT);
+	keep(evacuation); /* a later daemon must know it, or it waits at the gate for ever */
 	if (rc == 0)
 		rc = jobs_migrate(evacuation->jobs, &request, mover->job, &err);
 	if (rc == -EUSERS)
@@ -510,15 +496,13 @@ int evacuation_check_idle(const struct evacuation *evacuation, struct err *err)
 int evacuation_begin(struct evacuation *evacuation, const struct evacuation_request *request,
 		     struct evacuation_plan *plan, struct err *err)
 {
-	uint8_t bytes[UUID_BYTES];
 	int rc = evacuation_check_idle(evacuation, err);
 
 	if (rc == 0)
 		rc = make_room(evacuation, err);
 	if (rc < 0)
 		return rc;
-	uuid_make(evacuation->jobs->setup.clock, bytes);
-	uuid_to_text(bytes, evacuation->uuid);
+	make_uuid(evacuation, evacuation->uuid);
 	set_up(evacuation, request);
 	evacuation->plan = *plan;
 	*plan = (struct evacuation_plan){ .host_count = 0 };
@@ -555,7 +539,8 @@ static void adopt(struct evacuation *evacuation, size_t guest)
 	if (!record)
 		record = past = folders_record(evacuation->jobs->setup.folders, mover->job);
 	if (!daemon_record_is_sound(record, mover->job)) {
-		evacuation->guests[guest].state = SCHEDULE_WAITING;
+		/* it was about to begin */
+		schedule_put_off(&evacuation->schedule, guest, now_us(evacuation));
 		return;
 	}
 	evacuation_note(evacuation, record);

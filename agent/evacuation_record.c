@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define BATCH_MAX 64
 #define TIME_MAX_MS 1e12 /* from the beginning: thirty years */
 
 static const char *const statuses[] = {
@@ -181,6 +182,32 @@ void evacuation_write(const struct evacuation *evacuation, struct json_writer *w
 
 /* ---- reading ---- */
 
+int evacuation_read_request(const struct json_value *params, const struct config *config,
+			    struct evacuation_request *request, struct err *err)
+{
+	const char *host = json_get_string(params, "host");
+	const char *targets = json_get_string(params, "targets");
+	const char *order = json_get_string(params, "order");
+	int64_t batch = json_get_integer(params, "batch_size", config->evacuation_copying_max);
+
+	*request = (struct evacuation_request){ .copying_max = (uint32_t)batch };
+	if (host && strcmp(host, config->host_name) != 0)
+		return err_set(err, ERR_REFUSED, -EREMOTE,
+			       "this is host %s; %.64s is emptied by its own agent: ask it there",
+			       config->host_name, host);
+	if (targets && (!*targets || strlen(targets) >= sizeof(request->targets)))
+		return err_set(err, ERR_USAGE, -EINVAL,
+			       "targets= wants names of hosts with commas between");
+	if (batch < 1 || batch > BATCH_MAX)
+		return err_set(err, ERR_USAGE, -EINVAL, "batch_size is 1 to %d", BATCH_MAX);
+	if (order && !schedule_order_from_text(order, &request->order))
+		return err_set(err, ERR_USAGE, -EINVAL, "order is " SCHEDULE_ORDERS
+			       ", not '%.40s'", order);
+	if (targets)
+		snprintf(request->targets, sizeof(request->targets), "%s", targets);
+	return 0;
+}
+
 static enum schedule_state state_of(const char *text)
 {
 	for (enum schedule_state state = 0; text && state < SCHEDULE_STATE_COUNT; state++)
@@ -267,7 +294,7 @@ int evacuation_read(struct evacuation *evacuation, const struct json_value *save
 		 targets ? targets : "");
 	if (order)
 		(void)schedule_order_from_text(order, &evacuation->request.order);
-	evacuation->request.copying_max = batch > 0 && batch <= 64 ? (uint32_t)batch : 1;
+	evacuation->request.copying_max = batch > 0 && batch <= BATCH_MAX ? (uint32_t)batch : 1;
 	evacuation->started_wall_s = json_get_double(saved, "started_s", 0);
 	ago_s = clock_wall_s(evacuation->jobs->setup.clock) - evacuation->started_wall_s;
 	evacuation->started_us = clock_now_us(evacuation->jobs->setup.clock);

@@ -318,7 +318,7 @@ void schedule_put_off(struct schedule *schedule, size_t guest, uint64_t again_us
 {
 	struct schedule_guest *about = &schedule->guests[guest];
 
-	about->attempts--;
+	about->attempts -= about->attempts > 0;
 	about->state = schedule->stopping ? SCHEDULE_STOPPED : SCHEDULE_WAITING;
 	about->not_before_us = again_us;
 }

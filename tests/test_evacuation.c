@@ -156,7 +156,8 @@ struct restart {
 	struct worker_program program;
 	struct jobs jobs;
 	struct evacuation evacuation;
-	int locks[2]; /* as the workers hold them */
+	int locks[2];        /* as the workers hold them */
+	bool knew_beginning; /* a job that began stood in the evacuation's file by then */
 };
 
 #define JOB_A "6f1d2c3b-0000-4000-8000-00000000000a"
@@ -167,7 +168,11 @@ static const char *const job_uuids[] = { JOB_A, JOB_B };
 static void hear_of_job(void *context, const struct json_value *record)
 {
 	struct restart *restart = context;
+	CLEANUP_JSON_VALUE struct json_value *kept = folders_evacuation(&restart->folders);
+	const struct json_value *last = json_at(json_get(kept, "guests"), 2);
+	const char *job = json_get_string(last, "migration");
 
+	restart->knew_beginning |= job && strcmp(job, json_get_string(record, "uuid")) == 0;
 	evacuation_note(&restart->evacuation, record);
 }
 
@@ -226,7 +231,8 @@ static int set_up_restart(void **state)
 {
 	static const char saved[] = SAVED("running",
 		GUEST("g1", "\"B\"", "ready", "\"" JOB_A "\"") ","
-		GUEST("g2", "\"C\"", "copying", "\"" JOB_B "\""));
+		GUEST("g2", "\"C\"", "copying", "\"" JOB_B "\"") ","
+		GUEST("g3", "\"B\"", "copying", "\"" JOB "\""));
 	struct restart *restart = calloc(1, sizeof(*restart));
 	char path[] = "/tmp/test_evacuation.XXXXXX";
 
@@ -307,6 +313,16 @@ static void whose_turn_it_is_survives_another_restart(void **state)
 	assert_false(may_go_on(restart, 1));
 }
 
+/* It was written down, and no more: it begins, as far as it can here. */
+static void a_job_is_written_down_before_it_begins(void **state)
+{
+	const struct restart *restart = *state;
+
+	assert_string_not_equal(restart->evacuation.movers[2].job, JOB);
+	assert_true(restart->knew_beginning);
+	assert_int_equal(restart->evacuation.guests[2].attempts, 2); /* of which one was none */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define RESTART_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, set_up_restart, tear_down_restart)
@@ -320,6 +336,7 @@ int main(void)
 		TEST(requests_are_refused_with_what_is_wanted),
 		RESTART_TEST(after_a_restart_blackouts_still_wait_for_each_other),
 		RESTART_TEST(whose_turn_it_is_survives_another_restart),
+		RESTART_TEST(a_job_is_written_down_before_it_begins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

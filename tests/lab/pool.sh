@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# pool.sh BUILDDIR [evacuation|service|cluster]: what takes more than check.sh's lab, on real Xen
+# pool.sh BUILDDIR [evacuation|service|xl|cluster]: what takes more than check.sh's lab, on real Xen
 # (`make check-pool`): three hosts, one of which is emptied onto the others; the daemon as systemd
-# runs it, hardened; and two hosts of a Corosync and Pacemaker cluster, whose guest is an
-# ocf:xenferry:domain. Prints what check.sh prints, and ends as it does.
+# runs it, hardened; plain xl, with our transport in ssh's place and its files; and two hosts of a
+# Corosync and Pacemaker cluster, whose guest is an ocf:xenferry:domain. Prints what check.sh
+# prints, and ends as it does.
 set -euo pipefail
 
 # shellcheck source=tests/lab/check.sh
@@ -72,6 +73,17 @@ check_evacuation() {
 	lab_down
 }
 
+# ---- xl, with us in ssh's place -----------------------------------------------------------------
+
+# transport HOST [PARAMETER]: xl moves g1 from A, and starts us as it would start ssh.
+transport() { on A "xl migrate -s 'xenferry transport ${2:-}' g1 $1"; }
+
+# allow_transports HOST: its operator lets others' xl migrate to its own.
+allow_transports() {
+	on "$1" "sed -i 's,^\\[peer\\],&\\ntransport = /usr/sbin/xl,' /etc/xenferry.conf &&
+		start-agent"
+}
+
 # ---- systemd's service --------------------------------------------------------------------------
 
 # has_service HOST: systemd, in a container that is the host itself but for its processes, runs the
@@ -85,6 +97,7 @@ check_service() {
 	local host
 	lab_up --hosts 2
 	lab_install "$1"
+	allow_transports B
 	start_guest A
 	for host in $(hosts); do
 		check "service: the hardened unit runs on $host" has_service "$host"
@@ -93,6 +106,102 @@ check_service() {
 	check_arrival "service" A B
 	check "service: B to A" migrate B A
 	check_arrival "service" B A
+	check "service: xl migrate, by our transport, to B" transport B
+	check_arrival "service, transport" A B
+	close_tcp
+	lab_down
+}
+
+# ---- plain xl's migration, and its files --------------------------------------------------------
+
+# fails PATTERN COMMAND…: and a line of what it says matches.
+fails() {
+	local output status=0 pattern=$1
+	shift
+	output=$("$@" 2>&1) || status=$?
+	echo "$output"
+	[ "$status" -ne 0 ] && grep -qE "$pattern" <<< "$output"
+}
+
+# rename_in_list FROM TO: in A's list of hosts.
+rename_in_list() { on A "sed -i 's/\"$1\"/\"$2\"/' /etc/xenferry/hosts.json"; }
+
+# check_no_transport WHAT PATTERN HOST
+check_no_transport() {
+	local domid
+	domid=$(on A xl domid g1)
+	check "transport refused: $1" fails "$2" transport "$3"
+	check "transport refused: $1: the guest is untouched" guest_is_untouched "$domid"
+}
+
+check_no_transports() {
+	check_no_transport "B's operator has not allowed it" '\[peer\] transport' B
+	allow_transports B
+	rename_in_list B C
+	check_no_transport "B's certificate where C should be" certificate C
+	rename_in_list C B
+	check_no_transport "nobody there" '192\.168\.50\.99' 192.168.50.99
+}
+
+# watch_wire: what passes between A and B from now on is noted at B.
+watch_wire() {
+	on B "setsid tcpdump -i eth0 -U -s 256 -Z root -w /root/wire tcp and host $(address A) \
+		< /dev/null > /dev/null 2>&1 &"
+	eventually 30 on B test -s /root/wire
+}
+
+# only_tls_passed: by the agent's port and no other, and not the words that xl begins with at either
+# side.
+only_tls_passed() {
+	on B "pid=\$(pidof tcpdump) && kill \$pid && tail --pid=\$pid -s 0.1 -f /dev/null"
+	prints B '^[0-9]{3,}$' 'tcpdump -n -r /root/wire port 8002 2> /dev/null | wc -l' &&
+		silent B 'tcpdump -n -r /root/wire not port 8002 2> /dev/null' &&
+		on B '! grep -qaE "migration receiver ready|Xen saved domain" /root/wire'
+}
+
+# takes_at_least SECONDS COMMAND…
+takes_at_least() {
+	local before=$SECONDS
+	"${@:2}" && echo "it took $((SECONDS - before)) s" && [ $((SECONDS - before)) -ge "$1" ]
+}
+
+check_transport() {
+	check_no_transports
+	check "transport: the wire is watched" watch_wire
+	# 160 MiB, of which each page is sent once at least
+	check "transport: xl migrate to B, as slowly as it was told to" \
+		takes_at_least 38 transport B bandwidth-mibps=4
+	check "transport: nothing passed but TLS" only_tls_passed
+	check_arrival "transport" A B
+}
+
+goes_on_at_b() { [ "$(on B xl domid g1)" = "$1" ] && guest_runs_at B; }
+
+check_xl_files() {
+	local domid
+	check "files: xl save" on B xl save g1 /root/xl.save
+	check "files: vm-resume takes xl's file" silent B xenferry vm-resume file=/root/xl.save
+	check_arrival "files: resumed from xl's" A B
+	check "files: xl list -l shows g1" prints B '"name": "g1"' xl list -l g1
+	domid=$(on B xl domid g1)
+	check "files: xl save -c" on B 'rm /root/xl.save && xl save -c g1 /root/xl.save'
+	check "files: refused while its guest goes on" \
+		exits 7 'on this host already' B xenferry vm-resume file=/root/xl.save
+	check "files: refused: the guest is untouched" goes_on_at_b "$domid"
+	check "files: vm-suspend" \
+		silent B 'rm /root/xl.save && xenferry vm-suspend vm=g1 file=/root/our.save'
+	check "files: xl restore takes our file" \
+		on B 'xl restore /root/our.save && rm /root/our.save'
+	check_arrival "files: restored from ours" A B
+}
+
+check_xl() {
+	lab_up --hosts 2
+	lab_install "$1"
+	start_guest A
+	check_transport
+	scene "files" B
+	check_xl_files
 	close_tcp
 	lab_down
 }
@@ -158,13 +267,13 @@ comes_back() {
 
 check_standby() {
 	open_tcp
-	on A crm node standby A
+	on A crm node standby A > /dev/null
 	check "standby: the guest goes to B" eventually 300 guest_runs_at B
 	check "standby: the TCP connection opened before still echoes" tcp_echoes
 	check "standby: no write lost, none out of order" lab_disk_check
 	check "standby: the cluster knows of no failure" nothing_failed
 	check "standby: nothing left on A" eventually 60 clean A
-	on A crm node online A
+	on A crm node online A > /dev/null
 	check "standby: both nodes are online again" eventually 60 both_are_online
 	close_tcp
 }
@@ -172,11 +281,11 @@ check_standby() {
 # check_reset WHO FROM TO: the cluster moves the guest, and B, which is one of the two, is reset.
 check_reset() {
 	: > "$RUN/fenced"
-	on A crm resource move g1 "$3"
+	on A crm resource move g1 "$3" > /dev/null
 	check "reset of the $1: it is pressed in mid-copy" reset_in_mid_copy "$2"
 	check "reset of the $1: the cluster fences B" eventually 180 was_fenced B
 	check "reset of the $1: the guest runs on A" eventually 300 answers_at A
-	on A crm resource clear g1
+	on A crm resource clear g1 > /dev/null
 	check "reset of the $1: B comes back" comes_back B
 	check "reset of the $1: both nodes are online" eventually 180 both_are_online
 	check "reset of the $1: one guest runs, on A, to the end" one_runs_at A
@@ -212,11 +321,14 @@ check_cluster() {
 
 check_pool() {
 	local part
-	[ $# -ge 1 ] || { echo "usage: pool.sh BUILDDIR [evacuation|service|cluster]" >&2; exit 2; }
+	[ $# -ge 1 ] || {
+		echo "usage: pool.sh BUILDDIR [evacuation|service|xl|cluster]" >&2
+		exit 2
+	}
 	require_lab
 	name_images
 	trap finish EXIT
-	for part in ${2:-evacuation service cluster}; do "check_$part" "$1"; done
+	for part in ${2:-evacuation service xl cluster}; do "check_$part" "$1"; done
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

@@ -49,6 +49,10 @@ static int take_control(struct arrivals *arrivals, const struct wire_hello *hell
 
 	uuid_to_text(hello->job, uuid);
 	nonce_to_text(hello->nonce, nonce);
+	job = jobs_find(jobs, uuid);
+	if (job && job->side == SIDE_SOURCE)
+		return err_set(err, ERR_REFUSED, -EEXIST,
+			       "source and target are the same host: name another one");
 	if (jobs_count(jobs, SIDE_TARGET) >= jobs->setup.config->incoming_max)
 		return err_set(err, ERR_REFUSED, -EUSERS,
 			       "%u guests arrive here already, which is incoming-max; try again "

@@ -40,6 +40,8 @@ check 'their number ends it' ask 7 'g1 cannot go to B: 2 reasons'
 check 'programs see each' ask 7 '"code":"refused".*"code":"not-enough-memory"' --json
 check 'a host that nobody answers from is a reason' exits 7 'reason' \
 	ferry A vm-migrate vm=g1 host=127.0.0.1:9 live=true dry-run=true
+check 'the host that it is on is one' exits 7 'the same host' \
+	ferry A vm-migrate vm=g1 host=A live=true dry-run=true
 check 'a guest that is not there is one' exits 7 'no guest' \
 	ferry A vm-migrate vm=nosuch host=B live=true dry-run=true
 

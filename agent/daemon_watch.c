@@ -2,7 +2,7 @@
 #include "daemon_watch.h"
 
 #include <stdlib.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -27,7 +27,7 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 struct watch *watch_begin(uv_loop_t *loop, pid_t pid, void (*ended)(void *context), void *context)
 {
 	CLEANUP_FREE struct watch *watch = calloc(1, sizeof(*watch));
-	CLEANUP_FD int pidfd = pidfd_open(pid, 0);
+	CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* older C libraries lack it */
 
 	if (!watch || pidfd < 0 || uv_poll_init(loop, &watch->poll, pidfd) < 0)
 		return NULL;

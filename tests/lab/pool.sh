@@ -58,7 +58,7 @@ check_evacuation() {
 	on A "xl create -q /root/idle.cfg 'vif=[\"mac=$IDLE_MAC,bridge=xenbr0\"]'"
 	keep_apart
 	check "evacuation: a dry run shows where each guest would go" \
-		prints A 'target.*: (B|C)$' xenferry host-evacuate dry-run=true
+		eventually 90 prints A 'target.*: (B|C)$' xenferry host-evacuate dry-run=true
 	check "evacuation: a dry run moves nothing" runs_at A idle
 	check "evacuation: the host is emptied" on A xenferry host-evacuate
 	check "evacuation: the two guests are on two hosts" went_to_two_hosts
@@ -102,7 +102,7 @@ check_service() {
 	for host in $(hosts); do
 		check "service: the hardened unit runs on $host" has_service "$host"
 	done
-	# systemd has only just started there, and a host that is busy with it keeps callers waiting
+	# systemd has only just started there: a host busy with that may miss a handshake's deadline
 	check "service: B would take g1" eventually 90 \
 		on A xenferry vm-migrate vm=g1 host=B live=true dry-run=true
 	check "service: A to B" migrate A B

@@ -146,15 +146,16 @@ static int make(const struct xapi_tasks *tasks, const char *label, const char *j
 		    NULL, err);
 }
 
-/* A task of this job that was made before this program was started anew. */
-static bool adopt(const struct xapi_tasks *tasks, const char *label, const char *job,
-		  char ref[XAPI_REF_MAX])
+/* A task of this job that was made before: 1, or 0 when there is none. */
+static int adopt(const struct xapi_tasks *tasks, const char *label, const char *job,
+		 char ref[XAPI_REF_MAX], struct err *err)
 {
 	CLEANUP_JSON_VALUE struct json_value *answer = NULL;
 	const struct json_value *refs, *config;
+	int rc = ask(tasks, "task.get_by_name_label", label, &answer, &refs, err);
 
-	if (ask(tasks, "task.get_by_name_label", label, &answer, &refs, NULL) < 0)
-		return false;
+	if (rc < 0)
+		return err_prefix(err, rc, "task.get_by_name_label");
 	for (size_t i = 0; i < json_size(refs); i++) {
 		CLEANUP_JSON_VALUE struct json_value *second = NULL;
 		const char *found = json_string_of(json_at(refs, i)), *owner;
@@ -165,10 +166,10 @@ static bool adopt(const struct xapi_tasks *tasks, const char *label, const char 
 		owner = json_get_string(config, "xenferry");
 		if (owner && strcmp(owner, job) == 0) {
 			snprintf(ref, XAPI_REF_MAX, "%s", found);
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 static bool is_pending(const struct xapi_tasks *tasks, const char *ref)
@@ -181,7 +182,7 @@ static bool is_pending(const struct xapi_tasks *tasks, const char *ref)
 
 /*
  * The task of this migration, from before or new, into `task`. One that has `ended` gets no new
- * one: 1 when XAPI waits for the end of none.
+ * one: 1 when XAPI waits for the end of none, or its task was ended by somebody else.
  */
 static int take(const struct xapi_tasks *tasks, struct xapi_task *task,
 		const struct json_value *record, bool ended, struct err *err)
@@ -190,13 +191,14 @@ static int take(const struct xapi_tasks *tasks, struct xapi_task *task,
 	CLEANUP_FREE char *target = cli_value(record, "target");
 	const char *job = json_get_string(record, "uuid");
 	char ref[XAPI_REF_MAX], label[256];
-	bool adopted;
-	int rc = 0;
+	int adopted, rc = 0;
 
 	snprintf(label, sizeof(label), "Migrating %s to %s", guest ? guest : "",
 		 target ? target : "");
-	adopted = adopt(tasks, label, job, ref);
-	if (ended && !(adopted && is_pending(tasks, ref)))
+	adopted = adopt(tasks, label, job, ref, err);
+	if (adopted < 0)
+		return adopted;
+	if (adopted ? !is_pending(tasks, ref) : ended)
 		return 1;
 	if (!adopted)
 		rc = make(tasks, label, job, ref, err);
@@ -291,8 +293,10 @@ int xapi_tasks_show(struct xapi_tasks *tasks, const struct json_value *record, s
 	rc = log_in(tasks, err);
 	if (rc == 0)
 		rc = show(tasks, record, job, status, err);
-	if (rc < 0)
-		tasks->session[0] = '\0'; /* it may have ended */
+	if (rc < 0) { /* the session may have ended, or XAPI was started anew */
+		tasks->session[0] = '\0';
+		memset(tasks->tasks, 0, sizeof(tasks->tasks));
+	}
 	return rc;
 }
 

@@ -34,8 +34,9 @@ struct xapi_tasks {
 
 /*
  * Shows a record's state: creates its task, moves it on, or ends it. A record of a migration that
- * comes here is skipped, as the other host shows it. Returns 0, or XAPI's error, after which the
- * next record tries again. Blocks for some calls of XAPI_CALL_MS at most.
+ * comes here is skipped, as the other host shows it. Returns 0, or XAPI's error, after which what
+ * was known of tasks is forgotten: show all records again, which find theirs. Blocks for some calls
+ * of XAPI_CALL_MS at most.
  */
 int xapi_tasks_show(struct xapi_tasks *tasks, const struct json_value *record, struct err *err);
 /* The next job, from *at on, that XAPI wants cancelled and that was not told so; NULL: none. */

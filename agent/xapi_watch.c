@@ -38,15 +38,18 @@ static void say(struct watch *watch, const struct err *err)
 	watch->said = *err;
 }
 
-static void show_all(struct watch *watch, const struct json_value *list, const char *key)
+/* What could not be shown is not lost: after an error all is caught up with. */
+static int show_all(struct watch *watch, const struct json_value *list, const char *key,
+		    struct err *err)
 {
-	for (size_t i = 0; i < json_size(list); i++) {
-		const struct json_value *item = json_at(list, i);
-		struct err err;
+	int rc = 0;
 
-		if (xapi_tasks_show(&watch->tasks, key ? json_get(item, key) : item, &err) < 0)
-			say(watch, &err);
+	for (size_t i = 0; rc == 0 && i < json_size(list); i++) {
+		const struct json_value *item = json_at(list, i);
+
+		rc = xapi_tasks_show(&watch->tasks, key ? json_get(item, key) : item, err);
 	}
+	return rc;
 }
 
 static int hear(struct watch *watch, struct err *err)
@@ -65,9 +68,8 @@ static int hear(struct watch *watch, struct err *err)
 			   &result, err);
 	if (rc < 0)
 		return rc;
-	show_all(watch, json_get(result, "events"), "record");
 	watch->next = json_get_integer(result, "next", 0);
-	return 0;
+	return show_all(watch, json_get(result, "events"), "record", err);
 }
 
 /* Connects, and shows what is under way already; what happens from here on will be heard. */
@@ -85,7 +87,7 @@ static int catch_up(struct watch *watch, struct err *err)
 	if (rc == 0)
 		rc = caller_finish(watch->caller, CALL_TIMEOUT_MS, NULL, NULL, &answer, &list, err);
 	if (rc == 0)
-		show_all(watch, list, NULL);
+		rc = show_all(watch, list, NULL, err);
 	return rc;
 }
 

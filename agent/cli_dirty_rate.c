@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "cli_print.h"
 #include "config.h"
 #include "json.h"
@@ -24,9 +25,10 @@ static void print_answer(const struct json_value *answer)
 	const double mib = 1024.0 * 1024.0;
 	double rate = json_get_double(answer, "dirty_bytes_per_s", 0);
 	double memory = json_get_double(answer, "memory_bytes", 0);
+	CLEANUP_FREE char *name = cli_value(answer, "name-label");
 
 	printf("%s dirties %.1f MiB/s: %lld different pages in %.1f s, %.1f %% of its memory\n",
-	       json_get_string(answer, "name-label"), rate / mib,
+	       name ? name : "", rate / mib,
 	       (long long)json_get_integer(answer, "dirty_pages", 0),
 	       json_get_double(answer, "seconds", 0),
 	       memory > 0 ? json_get_double(answer, "dirty_bytes", 0) * 100 / memory : 0);

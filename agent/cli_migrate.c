@@ -32,6 +32,13 @@ static const struct ending {
 	{ "lost", ERR_LOST, { ERR_NONE, ERR_NONE } },
 };
 
+static void say(const char *what, const struct json_value *object, const char *key)
+{
+	CLEANUP_FREE char *text = cli_value(object, key);
+
+	fprintf(stderr, "xenferry: %s%s\n", what, text ? text : "");
+}
+
 int cli_migration_judge(const struct json_value *record, struct err *err)
 {
 	const struct json_value *error = json_get(record, "error");
@@ -50,7 +57,7 @@ int cli_migration_judge(const struct json_value *record, struct err *err)
 			       status ? status : "");
 	if (ending->code == ERR_NONE) {
 		if (message) /* the guest has moved, and lacks something */
-			fprintf(stderr, "xenferry: the guest has moved, but: %s\n", message);
+			say("the guest has moved, but: ", error, "message");
 		return 0;
 	}
 	if (own == ERR_NONE || (own != ending->finer[0] && own != ending->finer[1]))
@@ -61,9 +68,12 @@ int cli_migration_judge(const struct json_value *record, struct err *err)
 /* The site's programs that it would run: "hook vm-pre-migrate/10firewall at the target". */
 static void print_hooks(const struct json_value *hooks)
 {
-	for (size_t i = 0; i < json_size(hooks); i++)
-		printf("hook %s at the %s\n", json_get_string(json_at(hooks, i), "name"),
-		       json_get_string(json_at(hooks, i), "side"));
+	for (size_t i = 0; i < json_size(hooks); i++) {
+		CLEANUP_FREE char *name = cli_value(json_at(hooks, i), "name");
+		CLEANUP_FREE char *side = cli_value(json_at(hooks, i), "side");
+
+		printf("hook %s at the %s\n", name ? name : "", side ? side : "");
+	}
 }
 
 /* The answer to a dry run, for people: each reason against it in a line, or how long it takes. */
@@ -75,8 +85,11 @@ static int print_dry_run(const struct json_value *record, const struct json_valu
 	CLEANUP_FREE char *target = cli_value(record, "target");
 	double rate = json_get_double(dry_run, "send_bytes_per_s", 0) / (1024 * 1024);
 
-	for (size_t i = 0; i < json_size(reasons); i++)
-		printf("%s\n", json_get_string(json_at(reasons, i), "message"));
+	for (size_t i = 0; i < json_size(reasons); i++) {
+		CLEANUP_FREE char *reason = cli_value(json_at(reasons, i), "message");
+
+		printf("%s\n", reason ? reason : "");
+	}
 	if (json_size(reasons) > 0)
 		return err_set(err, ERR_REFUSED, -EPERM, "%s cannot go to %s: %zu reason%s", guest,
 			       target, json_size(reasons), json_size(reasons) == 1 ? "" : "s");
@@ -208,7 +221,7 @@ static int start(const struct cli_args *args, const char *method, struct err *er
 	if (!uuid)
 		return err_set(err, ERR_FAILED, -EBADMSG, "xenferryd gave no uuid");
 	if (json_get_string(started, "caution"))
-		fprintf(stderr, "xenferry: %s\n", json_get_string(started, "caution"));
+		say("", started, "caution");
 	if (!cli_boolean(args, "async"))
 		return follow(args, caller, uuid, 0, err);
 	if (args->json)

@@ -95,9 +95,14 @@ static const struct json_value *follow(const struct json_value *value, const cha
 
 void cli_tame(char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)text[0], next = (unsigned char)text[1];
+
+		if (byte < ' ' || byte == 0x7f)
 			*text = '?';
+		else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) /* C1, in UTF-8 */
+			text[0] = text[1] = '?';
+	}
 }
 
 char *cli_value(const struct json_value *record, const char *path)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cli_print.h"
+
 #define MIB (1024.0 * 1024.0)
 
 void progress_init(struct progress *progress, FILE *out, bool terminal)
@@ -69,6 +71,7 @@ static void put_line(const struct json_value *record, unsigned worth, char line[
 		if (parts[i].worth > worth && (value > 0 || parts[i].always))
 			snprintf(line + used, PROGRESS_LINE_MAX - used, parts[i].format, value);
 	}
+	cli_tame(line);
 }
 
 const char *progress_line(const struct json_value *record, size_t columns,

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "cleanup.h"
 #include "cli_print.h"
 #include "cli_progress.h"
 
@@ -331,6 +332,20 @@ static void progress_keeps_to_the_terminals_width(void **state)
 	json_value_free(record);
 }
 
+static void nothing_of_a_record_is_a_terminals_command(void **state)
+{
+	static const char text[] =
+		"{\"status\": \"co\\u007fpy\\u001b[2J\\u009b2J\", \"vm\": \"caf\\u00e9\\u009d\"}";
+	CLEANUP_JSON_VALUE struct json_value *record = json_parse(text, strlen(text), NULL);
+	CLEANUP_FREE char *name = cli_value(record, "vm");
+	char line[PROGRESS_LINE_MAX];
+
+	(void)state;
+	assert_string_equal(progress_line(record, 0, line),
+			    "co?py?[2J??2J 0%, 0 MiB sent, 0 MiB left");
+	assert_string_equal(name, "caf\u00e9??");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +365,7 @@ int main(void)
 		cmocka_unit_test(progress_in_a_file_is_a_line_at_each_change),
 		cmocka_unit_test(progress_at_a_terminal_is_one_line),
 		cmocka_unit_test(progress_keeps_to_the_terminals_width),
+		cmocka_unit_test(nothing_of_a_record_is_a_terminals_command),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

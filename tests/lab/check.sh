@@ -228,12 +228,12 @@ check_garbage() {
 # ---- what goes wrong on the way -----------------------------------------------------------------
 
 # begin_move WHAT [PARAMETER…]: in the background, slowly enough that there is time to strike; sets
-# uuid once memory is being copied.
+# uuid once 10 MB have gone: the target's worker has nothing to do then until all memory is there.
 begin_move() {
 	uuid=$(on A xenferry vm-migrate vm=g1 host=B live=true bandwidth-mibps=16 async=true \
 		"${@:2}") || true
-	check "$1: copying began" eventually 60 \
-		prints A '^copying$' xenferry migration-param-get uuid="$uuid" param-name=status
+	check "$1: copying began" eventually 60 prints A '^[0-9]{8,}$' \
+		xenferry migration-param-get uuid="$uuid" param-name=memory-transferred-bytes
 }
 
 check_survived() {

@@ -7,7 +7,8 @@
 # shellcheck source=tests/sim.sh
 . "${top_srcdir:?}/tests/sim.sh"
 
-# goes FROM TO PLAN: g1 moves, is well, and answers pings from where it is now.
+# goes FROM TO PLAN GAP_MS: g1 moves, is well, answers pings from where it is now, and was not
+# silent for longer.
 goes() {
 	local gap_ms sent lost
 
@@ -19,7 +20,8 @@ goes() {
 	check "$3 from $1 to $2: it answers pings" \
 		until_true 20 answered_more_than 1 "$(answered 1)"
 	ping_end
-	echo "# $3 from $1 to $2: silent for $gap_ms ms, $lost of $sent pings lost"
+	check "$3 from $1 to $2: silent for $gap_ms ms, $lost of $sent pings lost, at most $4 ms" \
+		awk "BEGIN { exit !($gap_ms <= $4 && $lost < $sent) }"
 }
 
 hosts_up --memory-mib 512 --dirty-pages-per-s 3000 --working-set-pages 4000 --queue-depth 8
@@ -29,8 +31,8 @@ check 'it is listed where it is' test "$(guests_on A) $(guests_on B)" = 'g1 '
 plans=$(ferry A plan-list params=name --minimal)
 check 'there are plans' test -n "$plans"
 for plan in ${plans//,/ }; do
-	goes A B "$plan"
-	goes B A "$plan"
+	goes A B "$plan" 1000
+	goes B A "$plan" 1000
 done
 
 check 'it moved each time' says 1 "\"moves\": $(($(wc -w <<<"${plans//,/ }") * 2)),"

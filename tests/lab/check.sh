@@ -375,21 +375,29 @@ at_most() {
 }
 
 gap_is_short() {
-	at_most "handover to xl" "$(ratio "$(median handover 2)" "$(median xl 2)")" 0.25
+	at_most "handover to xl" "$(ratio "$(median handover 2)" "$(median xl 2)")" 0.125
 }
 
-share_is_small() { at_most "the agent's share" "$(median handover 8)" 0.4; }
+share_is_small() { at_most "the agent's share" "$(median handover 8)" 0.2; }
 
-# An eighth and a fifth are the figures, which `lab bench` shows on a quiet machine. Whatever else
-# the machine does, they are not missed by a factor of two.
+# The machine is noisy: where a median misses, more rounds are taken, up to thrice as many; it is
+# the median of them all that counts.
 check_bench() {
-	echo "# measuring ($((SECONDS / 60)) min)"
-	lab_guest_start A || die "the guest did not start"
-	check "bench: every migration completes, no disk check fails" bench_into "$LAB/bench.json"
+	local run
+	: > "$LAB/rounds"
+	for run in 1 2 3; do
+		echo "# measuring, $run ($((SECONDS / 60)) min)"
+		lab_guest_start A || die "the guest did not start"
+		check "bench: every migration completes, no disk check fails" \
+			bench_into "$LAB/bench.json"
+		cat "$RUN/results" >> "$LAB/rounds"
+		cp "$LAB/rounds" "$RUN/results"
+		! { gap_is_short && share_is_small; } || break
+	done
 	sed 's/^/# /' "$RUN/results" || true
 	grep -o '"simulated": {[^{}]*}' "$LAB/bench.json" | sed 's/^/# /' || true
-	check "bench: the median gap is at most a quarter of xl's" gap_is_short
-	check "bench: the agent's median share of the gap is at most two fifths" share_is_small
+	check "bench: the median gap is at most an eighth of xl's" gap_is_short
+	check "bench: the agent's median share of the gap is at most a fifth" share_is_small
 }
 
 bench_into() { lab_bench --json --simulated > "$1"; }

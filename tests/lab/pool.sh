@@ -156,7 +156,7 @@ watch_wire() {
 # only_tls_passed: by the agent's port and no other, and not the words that xl begins with at either
 # side.
 only_tls_passed() {
-	on B "pid=\$(pidof tcpdump) && kill \$pid && tail --pid=\$pid -s 0.1 -f /dev/null"
+	on B "pid=\$(pidof tcpdump) && kill \$pid && timeout 30 tail --pid=\$pid -f /dev/null"
 	prints B '^[0-9]{3,}$' 'tcpdump -n -r /root/wire port 8002 2> /dev/null | wc -l' &&
 		silent B 'tcpdump -n -r /root/wire not port 8002 2> /dev/null' &&
 		on B '! grep -qaE "migration receiver ready|Xen saved domain" /root/wire'

@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,9 +20,15 @@
 static struct fake_site *fake;
 static struct description guest;
 
+static void remove_site(void)
+{
+	fake_site_free(fake);
+}
+
 static void make_site(void)
 {
 	fake = fake_site_new();
+	atexit(remove_site);
 	description_init(&guest);
 	fake_site_guest(fake, &guest);
 	fake_site_script(fake, "vif-bridge",

@@ -176,31 +176,33 @@ int domain_suspend(struct hypervisor *hypervisor, struct store *store, const str
 
 /* ---- resuming ---- */
 
-/* A request that cannot be taken back may be answered already: then the guest suspends yet. */
+/*
+ * As look(), of a guest that may yet suspend: a request that cannot be taken back may be answered
+ * already.
+ */
 static int settle_request(const struct waiting *waiting, struct err *err)
 {
 	bool withdrawn = false;
 	int rc = withdraw(waiting->store, waiting->guest->domid, &withdrawn, err);
 
-	if (rc == 0 && !withdrawn)
-		rc = wait_suspended(waiting, clock_after_ms(waiting->clock, LATE_MS), false, err);
-	return rc < 0 && rc != -ESHUTDOWN ? rc : 0;
+	if (rc < 0 || withdrawn)
+		return rc;
+	return wait_suspended(waiting, clock_after_ms(waiting->clock, LATE_MS), false, err);
 }
 
 int domain_resume(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
 		  const struct description *guest, struct err *err)
 {
 	const struct waiting waiting = { hypervisor, store, clock, guest };
-	xc_domaininfo_t info = { 0 };
-	int rc = settle_request(&waiting, err);
+	bool withdrawn;
+	int rc = look(&waiting, err);
 
+	/* A suspended guest is away: xenstored is asked when it is not, for its answers take time. */
 	if (rc == 0)
-		rc = hypervisor_domain(hypervisor, guest->domid, &info, err);
-	if (rc < 0)
-		return err_prefix(err, rc, "guest %s", guest->name);
-	if (domain_is_suspended(&info))
+		rc = settle_request(&waiting, err);
+	if (rc == 1)
 		rc = hypervisor->ops->resume(hypervisor, guest->domid, err);
-	else if (info.flags & XEN_DOMINF_shutdown)
+	if (rc == -ESHUTDOWN) /* it went another way, and stays there */
 		return 0;
 	if (rc < 0)
 		return rc;
@@ -209,5 +211,6 @@ int domain_resume(struct hypervisor *hypervisor, struct store *store, const stru
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, rc, "tell xenstored that guest %s goes on: %s",
 			       guest->name, strerror(-rc));
-	return 0;
+	/* One that suspended without an acknowledgement would else be asked again. */
+	return withdraw(store, guest->domid, &withdrawn, err);
 }

@@ -236,6 +236,19 @@ static void a_guest_that_answered_a_worker_that_died_is_waited_for(void **state)
 	assert_int_equal(f->xen.resumes, 1);
 }
 
+static void a_guest_that_suspended_unasked_is_not_asked_again(void **state)
+{
+	struct fixture *f = *state;
+
+	store_write(f->store, "suspend", REQUEST);
+	fake_hypervisor_shut_down(&f->xen, 7, SHUTDOWN_suspend);
+
+	assert_int_equal(run_resume(f), 0);
+
+	assert_int_equal(f->xen.resumes, 1);
+	assert_string_equal(fake_store_value(f->store, REQUEST), "");
+}
+
 static void a_crashed_guest_is_not_resumed(void **state)
 {
 	struct fixture *f = *state;
@@ -276,6 +289,7 @@ int main(void)
 		TEST(resuming_a_running_guest_only_takes_a_request_back),
 		TEST(resuming_keeps_another_tools_request),
 		TEST(a_guest_that_answered_a_worker_that_died_is_waited_for),
+		TEST(a_guest_that_suspended_unasked_is_not_asked_again),
 		TEST(a_crashed_guest_is_not_resumed),
 		TEST(a_resume_cut_short_by_a_crash_is_completed),
 	};

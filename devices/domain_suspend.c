@@ -197,7 +197,7 @@ int domain_resume(struct hypervisor *hypervisor, struct store *store, const stru
 	bool withdrawn;
 	int rc = look(&waiting, err);
 
-	/* A suspended guest is away: xenstored is asked when it is not, for its answers take time. */
+	/* A suspended guest is away: xenstored, whose answers take time, is asked afterwards. */
 	if (rc == 0)
 		rc = settle_request(&waiting, err);
 	if (rc == 1)

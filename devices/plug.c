@@ -22,6 +22,7 @@
 
 #define POLL_US 5000 /* between two looks at backends */
 #define CLOSE_TIMEOUT_MS 10000 /* for backends to let go, as libxl's LIBXL_DESTROY_TIMEOUT */
+#define NOTICE_TIMEOUT_MS 2000 /* for a driver to notice a device; without one none ever will */
 
 struct devices devices_of(const struct description *guest, unsigned kinds)
 {
@@ -126,9 +127,17 @@ static bool is_settled(const struct site *site, uint32_t domid, const struct dev
 	       counters.outstanding == 0;
 }
 
+static bool is_noticed(const struct site *site, uint32_t domid, const struct device *device)
+{
+	const struct xenbus bus = xenbus_of(domid, device);
+
+	return xenbus_state(site->store, &bus) != XenbusStateInitialising;
+}
+
 const struct stage stage_ready = {
 	is_ready, "its backend did not get ready: is its driver (xen-blkback, xen-netback) loaded?"
 };
+static const struct stage stage_noticed = { is_noticed, "its backend's driver has not noticed it" };
 static const struct stage stage_connected = {
 	is_connected, "its script ended well but did not connect it: see /var/log/xen"
 };
@@ -265,6 +274,19 @@ static int erase_all(struct store *store, const struct devices *devices, struct 
 	return first;
 }
 
+/*
+ * A driver that has yet to notice a device writes into its directory whether that is still there
+ * or not (xen_blkbk_probe()), and what it writes would stay: it goes first.
+ */
+static void await_noticed(const struct site *site, const struct devices *devices,
+			  uint64_t deadline_us)
+{
+	uint64_t notice_us = clock_after_ms(site->clock, NOTICE_TIMEOUT_MS);
+
+	(void)site_await(site, devices, &stage_noticed,
+			 notice_us < deadline_us ? notice_us : deadline_us, NULL);
+}
+
 int site_unplug(const struct site *site, const struct devices *devices, uint64_t deadline_us,
 		struct err *err)
 {
@@ -272,6 +294,7 @@ int site_unplug(const struct site *site, const struct devices *devices, uint64_t
 	struct devices open = { .domid = devices->domid };
 	int first = 0, rc;
 
+	await_noticed(site, devices, deadline_us);
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct xenbus bus = xenbus_of(devices->domid, devices->list[i]);
 

@@ -3,8 +3,9 @@
 # `failed.sh BUILD`: of each test that failed in that build, what it printed but for what was well.
 cd "$1/tests" || exit
 
-for result in $(grep -lE '^:global-test-result: (FAIL|ERROR)' ./*.trs ./*/*.trs 2>/dev/null); do
-	log=${result%.trs}.log
-	printf '\n==== %s\n' "${log#./}"
-	grep -vE '^(ok |\[ +(OK|RUN) +\])' "$log"
-done
+grep -lE '^:global-test-result: (FAIL|ERROR)' ./*.trs ./*/*.trs 2>/dev/null |
+	while read -r result; do
+		log=${result%.trs}.log
+		printf '\n==== %s\n' "${log#./}"
+		grep -vE '^(ok |\[ +(OK|RUN) +\])' "$log"
+	done

@@ -119,7 +119,8 @@ is_clean() {
 		ls /sys/class/net | grep "^vif"
 		find /run/xen/held -type f 2>/dev/null
 		ls /var/lib/xenferry/jobs
-		pgrep -x xenferry-stream; pgrep -x "xenferry-(worker|spare)"; pgrep -x xenferry-tls
+		pgrep -x xenferry-stream; pgrep -x xenferry-tls
+		pgrep -x xenferry-worker; pgrep -x xenferry-spare
 		find /run/sim/'"$1"' -name "ram.[1-9]*"') || true
 	[[ -z $left ]] || { echo "left on $1: $left"; return 1; }
 }

@@ -485,6 +485,45 @@ static void half_plugged_devices_are_unplugged(void **state)
 	assert_false(fake_store_has(fixture->store, VIF_BACKEND));
 }
 
+static void notice_late(struct fake_site *fake, void *data)
+{
+	bool *noticed = data;
+
+	if (fake->drivers_stuck)
+		*noticed = fake_store_has(fake->site.store, VBD_FRONTEND);
+	fake->drivers_stuck = false;
+}
+
+static void a_device_is_not_taken_away_before_its_driver_has_noticed_it(void **state)
+{
+	struct fixture *fixture = *state;
+	bool noticed = false;
+
+	assert_int_equal(write_nodes(fixture), 0);
+	fixture->fake->drivers_stuck = true;
+	fixture->fake->on_wait = notice_late;
+	fixture->fake->data = &noticed;
+	assert_int_equal(unplug(fixture), 0);
+	assert_true(noticed);
+}
+
+static void let_a_second_pass(struct fake_site *fake, void *data)
+{
+	(void)data;
+	fake->ahead_us += 1000000;
+}
+
+static void a_device_that_no_driver_notices_is_unplugged(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(write_nodes(fixture), 0);
+	fixture->fake->drivers_stuck = true;
+	fixture->fake->on_wait = let_a_second_pass;
+	assert_int_equal(unplug(fixture), 0);
+	assert_false(fake_store_has(fixture->store, VBD_BACKEND));
+}
+
 static void unplugging_goes_on_after_a_failure_and_tells_the_first(void **state)
 {
 	struct fixture *fixture = *state;
@@ -540,6 +579,8 @@ int main(void)
 		TEST(nothing_is_left_of_what_was_unplugged),
 		TEST(unplugging_twice_runs_no_script_again),
 		TEST(half_plugged_devices_are_unplugged),
+		TEST(a_device_is_not_taken_away_before_its_driver_has_noticed_it),
+		TEST(a_device_that_no_driver_notices_is_unplugged),
 		TEST(unplugging_goes_on_after_a_failure_and_tells_the_first),
 		TEST(a_backend_that_does_not_let_go_is_named),
 	};

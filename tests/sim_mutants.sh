@@ -83,6 +83,8 @@ busy_guest() {
 copy_tree() {
 	local apart
 
+	! grep -q '^srcdir = /' "$builddir/Makefile" ||
+		{ echo 'skipped: configure was called by an absolute path'; exit 77; }
 	apart=$(realpath --relative-to="$top_srcdir" "$builddir")
 	source=$copies/1/2/3/4/${top_srcdir##*/} # deep enough for a build some folders away
 	build=$(realpath -m "$source/$apart")

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "file_lock.h"
 #include "job.h"
 #include "orders.h"
 
@@ -66,7 +67,10 @@ int folders_open(const char *state, uint32_t history_max, struct folders *folder
 	lock = open(path_of(folders, "lock", NULL, NULL, path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (lock < 0)
 		return err_errno(err, "%s cannot be opened", path);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+	rc = file_lock(lock);
+	if (rc < 0 && rc != -EBUSY)
+		return err_set(err, ERR_FAILED, rc, "%s cannot be locked: %s", path, strerror(-rc));
+	if (rc < 0)
 		return err_set(err, ERR_FAILED, -EBUSY,
 			       "another xenferryd works with %s; give this one a state of its own "
 			       "([agent] state)",

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "file_lock.h"
 #include "json.h"
 #include "plan_file.h"
 #include "uuid.h"
@@ -50,11 +51,15 @@ int job_lock(struct job *job, struct err *err)
 {
 	CLEANUP_FD int fd = open_lock(job, O_RDWR | O_CREAT);
 	char pid[16];
+	int rc;
 
 	if (fd < 0)
 		return err_errno(err, "open %s/lock", job->folder);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	rc = file_lock(fd);
+	if (rc == -EBUSY)
 		return err_set(err, ERR_FAILED, -EBUSY, "another worker is at job %s", job->uuid);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "lock %s/lock: %s", job->folder, strerror(-rc));
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
 		return err_errno(err, "write %s/lock", job->folder);

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "file_lock.h"
 
 #define TRACKING_PATH_MAX (CONFIG_PATH_MAX + 64)
 
@@ -27,7 +27,7 @@ static int lock_claim(struct tracking *base, const char *guest_uuid, struct err 
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(err, "open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+	if (file_lock(fd) == -EBUSY)
 		return err_set(err, ERR_REFUSED, -EBUSY,
 			       "guest %s's dirty pages are being tracked already, by a migration "
 			       "or by dirty-rate; wait until that has ended", guest_uuid);

@@ -37,6 +37,7 @@ finish() {
 	local host
 
 	((failed == 0)) || for host in "${!host_pids[@]}"; do
+		tail -n 20 "$scratch/$host.log"
 		echo "# what xenferryd on $host said:"
 		on "$host" tail -n 20 "/run/sim/$host/log/xenferryd" || true
 	done

@@ -8,8 +8,8 @@
 #define XENFERRY_FILE_LOCK_H
 
 /*
- * The exclusive lock on `fd`, which goes with it. -EBUSY when somebody keeps it. Blocks for up to a
- * second then.
+ * Takes the exclusive lock on `fd`, which is kept until that is closed. -EBUSY when somebody keeps
+ * it, for which it blocks up to a second: not for a blackout; -errno at once when `fd` has none.
  */
 int file_lock(int fd);
 

@@ -140,8 +140,11 @@ int domain_resume(struct hypervisor *hypervisor, struct store *store, const stru
 
 /* ---- destroying, on either side: domain_destroy.c ---- */
 
-/* As host_ops.destroy. A domid that belongs to another guest by now is left alone. */
-int domain_destroy(struct hypervisor *hypervisor, struct store *store,
+/*
+ * As host_ops.destroy. A domid that belongs to another guest by now is left alone. Blocks until the
+ * backends' drivers have noticed what domain_create() wrote (devices_await_noticed()).
+ */
+int domain_destroy(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
 		   const struct description *guest, struct err *err);
 
 #endif

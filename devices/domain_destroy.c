@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plug.h"
 #include "xl_config.h"
 
 #define STALE_MAX 64 /* of one guest's; what is beyond goes the next time */
@@ -45,7 +46,7 @@ static int remove_nodes(struct store *store, void *data, struct err *err)
 }
 
 /* The nodes first: as long as the domain exists nobody else can be given its domid. */
-int domain_destroy(struct hypervisor *hypervisor, struct store *store,
+int domain_destroy(struct hypervisor *hypervisor, struct store *store, const struct clock *clock,
 		   const struct description *guest, struct err *err)
 {
 	char path[XL_CONFIG_PATH_MAX];
@@ -62,6 +63,7 @@ int domain_destroy(struct hypervisor *hypervisor, struct store *store,
 	rc = xl_config_remove(xl_config_path(guest->domid, guest->uuid, path), err);
 	if (rc < 0 || (exists && !belongs_to(&info, guest)))
 		return rc;
+	devices_await_noticed(store, clock, guest); /* not every plan has plugged them by now */
 	rc = store_transaction(store, remove_nodes, &guest, err);
 	if (rc < 0 || !exists)
 		return rc;

@@ -318,7 +318,8 @@ static int host_unplug(struct host *host, const struct description *guest, uint6
 static int host_destroy(struct host *host, const struct description *guest, struct err *err)
 {
 	host_unwatch_disks(host); /* a mapped ring would keep the domain from going */
-	return domain_destroy(xen(host)->hypervisor, xen(host)->store, guest, err);
+	return domain_destroy(xen(host)->hypervisor, xen(host)->store, xen(host)->clock, guest,
+			      err);
 }
 
 static void host_close(struct host *host)

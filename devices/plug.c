@@ -274,17 +274,22 @@ static int erase_all(struct store *store, const struct devices *devices, struct 
 	return first;
 }
 
-/*
- * A driver that has yet to notice a device writes into its directory whether that is still there
- * or not (xen_blkbk_probe()), and what it writes would stay: it goes first.
- */
-static void await_noticed(const struct site *site, const struct devices *devices,
-			  uint64_t deadline_us)
+void site_await_noticed(const struct site *site, const struct devices *devices,
+			uint64_t deadline_us)
 {
 	uint64_t notice_us = clock_after_ms(site->clock, NOTICE_TIMEOUT_MS);
 
 	(void)site_await(site, devices, &stage_noticed,
 			 notice_us < deadline_us ? notice_us : deadline_us, NULL);
+}
+
+void devices_await_noticed(struct store *store, const struct clock *clock,
+			   const struct description *guest)
+{
+	const struct site site = site_here(store, clock);
+	const struct devices devices = devices_of(guest, DEVICES_ALL);
+
+	site_await_noticed(&site, &devices, UINT64_MAX);
 }
 
 int site_unplug(const struct site *site, const struct devices *devices, uint64_t deadline_us,
@@ -294,7 +299,7 @@ int site_unplug(const struct site *site, const struct devices *devices, uint64_t
 	struct devices open = { .domid = devices->domid };
 	int first = 0, rc;
 
-	await_noticed(site, devices, deadline_us);
+	site_await_noticed(site, devices, deadline_us);
 	for (size_t i = 0; i < devices->count; i++) {
 		const struct xenbus bus = xenbus_of(devices->domid, devices->list[i]);
 

@@ -57,6 +57,15 @@ int devices_plug(struct store *store, const struct clock *clock, const struct de
 int devices_unplug(struct store *store, const struct clock *clock, const struct description *guest,
 		   uint64_t deadline_us, struct err *err);
 
+/*
+ * Waits until the backends' drivers have noticed every device that was written, two seconds at
+ * most: one that has not writes into the device's directory whether that is still there or not
+ * (xen_blkbk_probe(), netback_probe()), and what it writes then stays for ever. To be called
+ * before the nodes are removed; devices_unplug() does.
+ */
+void devices_await_noticed(struct store *store, const struct clock *clock,
+			   const struct description *guest);
+
 /* ---- behind them ---- */
 
 #define DEVICES_ALL ((1u << DEVICE_VBD) | (1u << DEVICE_VIF))
@@ -79,6 +88,9 @@ int site_plug(const struct site *site, const struct devices *devices, bool in_tu
 	      uint64_t deadline_us, struct err *err);
 int site_unplug(const struct site *site, const struct devices *devices, uint64_t deadline_us,
 		struct err *err);
+
+void site_await_noticed(const struct site *site, const struct devices *devices,
+			uint64_t deadline_us);
 
 /* Has the backends close, and writes the devices anew, as just created; the scripts do not run. */
 int site_renew(const struct site *site, const struct devices *devices, uint64_t deadline_us,

@@ -191,6 +191,7 @@ static int plug_again(const struct site *site, struct devices *devices, uint64_t
 {
 	int rc = check_frontends(site->store, devices, err);
 
+	site_await_noticed(site, devices, deadline_us); /* who wrote them anew may have died */
 	if (!rc)
 		rc = close_all(site, devices, deadline_us, err);
 	if (!rc)

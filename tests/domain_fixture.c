@@ -39,6 +39,7 @@ int domain_fixture_set_up(void **state)
 	fake_hypervisor_init(&f->xen);
 	f->hypervisor = &f->xen.hypervisor;
 	f->store = fake_store_new();
+	fake_clock_init(&f->clock);
 	store_write(f->store, "Domain-0", "/local/domain/0/name");
 	store_mkdir(f->store, 0, STORE_PRIVATE, "/vm");
 	store_mkdir(f->store, 0, STORE_PRIVATE, "/libxl");

@@ -7,6 +7,7 @@
 #define XENFERRY_DOMAIN_FIXTURE_H
 
 #include "domain.h"
+#include "fake_clock.h"
 #include "fake_hypervisor.h"
 #include "fake_store.h"
 
@@ -17,6 +18,7 @@ struct domain_fixture {
 	struct fake_hypervisor xen;
 	struct hypervisor *hypervisor;
 	struct store *store;
+	struct fake_clock clock;
 	struct description guest; /* "g1": PVH, two vcpus, 96 MiB, one VIF */
 	struct reasons reasons;
 	struct err err;

@@ -139,6 +139,11 @@ static void a_uuid_that_was_taken_meanwhile_creates_nothing(void **state)
 	assert_int_equal(f->xen.count, 2);
 }
 
+static int destroy(struct domain_fixture *f)
+{
+	return domain_destroy(f->hypervisor, f->store, &f->clock.clock, &f->guest, &f->err);
+}
+
 static void destroy_leaves_the_host_as_create_found_it(void **state)
 {
 	struct domain_fixture *f = *state;
@@ -146,7 +151,7 @@ static void destroy_leaves_the_host_as_create_found_it(void **state)
 
 	assert_int_equal(domain_create(f->hypervisor, f->store, &f->guest, &f->err), 0);
 	for (int times = 0; times < 2; times++) /* idempotent */
-		assert_int_equal(domain_destroy(f->hypervisor, f->store, &f->guest, &f->err), 0);
+		assert_int_equal(destroy(f), 0);
 
 	after = fake_store_dump(f->store);
 	assert_string_equal(before, after);
@@ -170,18 +175,41 @@ static void destroy_undoes_a_creation_that_failed_anywhere(void **state)
 		rc = domain_create(f->hypervisor, f->store, &f->guest, &f->err);
 		f->xen.calls_left = -1;
 		fake_store_fail_after(f->store, -1, 0);
-		assert_int_equal(domain_destroy(f->hypervisor, f->store, &f->guest, &f->err), 0);
+		assert_int_equal(destroy(f), 0);
 		after = fake_store_dump(f->store);
 		assert_string_equal(before, after);
 		assert_int_equal(f->xen.count, 1);
 	}
 }
 
+static void notice_late(struct fake_clock *clock, void *argument)
+{
+	struct domain_fixture *f = argument;
+
+	if (clock->waits == 3)
+		store_write(f->store, "2", "/local/domain/0/backend/vif/1/0/state");
+}
+
+/* In some plans nobody has plugged them: what a driver then writes would be there for ever. */
+static void destroy_takes_no_device_away_that_its_driver_is_about_to_notice(void **state)
+{
+	struct domain_fixture *f = *state;
+
+	f->clock.on_wait = notice_late;
+	f->clock.argument = f;
+	assert_int_equal(domain_create(f->hypervisor, f->store, &f->guest, &f->err), 0);
+
+	assert_int_equal(destroy(f), 0);
+
+	assert_int_equal(f->clock.waits, 3);
+	assert_false(fake_store_has(f->store, "/local/domain/0/backend/vif/1"));
+}
+
 static void what_was_never_created_is_not_destroyed(void **state)
 {
 	struct domain_fixture *f = *state;
 
-	assert_int_equal(domain_destroy(f->hypervisor, f->store, &f->guest, &f->err), 0);
+	assert_int_equal(destroy(f), 0);
 
 	assert_int_equal(f->xen.count, 1);
 	assert_true(fake_store_has(f->store, "/local/domain/0/name"));
@@ -196,7 +224,7 @@ static void a_domid_that_is_another_guests_by_now_is_left_alone(void **state)
 	before = fake_store_dump(f->store);
 	f->guest.domid = 7;
 
-	assert_int_equal(domain_destroy(f->hypervisor, f->store, &f->guest, &f->err), 0);
+	assert_int_equal(destroy(f), 0);
 
 	after = fake_store_dump(f->store);
 	assert_string_equal(before, after);
@@ -210,7 +238,7 @@ static void a_second_domain_of_the_guest_keeps_what_both_share(void **state)
 	assert_int_equal(domain_create(f->hypervisor, f->store, &f->guest, &f->err), 0);
 	store_write(f->store, "/vm/" UUID_1, "/local/domain/9/vm");
 
-	assert_int_equal(domain_destroy(f->hypervisor, f->store, &f->guest, &f->err), 0);
+	assert_int_equal(destroy(f), 0);
 
 	assert_true(fake_store_has(f->store, "/vm/" UUID_1 "/uuid"));
 	assert_false(fake_store_has(f->store, "/local/domain/1"));
@@ -261,6 +289,7 @@ int main(void)
 		TEST(a_uuid_that_was_taken_meanwhile_creates_nothing),
 		TEST(destroy_leaves_the_host_as_create_found_it),
 		TEST(destroy_undoes_a_creation_that_failed_anywhere),
+		TEST(destroy_takes_no_device_away_that_its_driver_is_about_to_notice),
 		TEST(what_was_never_created_is_not_destroyed),
 		TEST(a_domid_that_is_another_guests_by_now_is_left_alone),
 		TEST(a_second_domain_of_the_guest_keeps_what_both_share),

@@ -4,7 +4,8 @@
  * xenstore, from when it appears in state 1 until it is unregistered; what drives it is a table.
  *
  * Linux acts on watches; here a watch only says that a device is to be looked at again, and what
- * is then found decides. Nothing in here blocks but for xenstored's answers.
+ * is then found decides. Nothing in here blocks but for xenstored's answers, and device_probe_ms
+ * (costs.h).
  */
 #ifndef XENFERRY_SIM_BACKEND_H
 #define XENFERRY_SIM_BACKEND_H

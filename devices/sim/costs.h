@@ -15,6 +15,7 @@
  * What `name` costs on the host in `folder`, in the unit that it ends with; 0 when nothing is said
  * of it, or when there is no such file.
  *
+ *   device_probe_ms  a driver, from finding a new device until it writes into its directory
  *   vbd_close_ms     a backend, from being told to close until it says that it has (flushing)
  *   guest_silent_ms  a guest, from its resume in a new domain until it says where it is (ARP)
  *

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ static int lock_claim(struct tracking *base, const char *guest_uuid, struct err 
 	struct tracking_lock *lock = (struct tracking_lock *)base;
 	char path[TRACKING_PATH_MAX];
 	CLEANUP_FD int fd = -1;
+	int rc;
 
 	if (lock->fd >= 0)
 		return 0;
@@ -27,10 +29,13 @@ static int lock_claim(struct tracking *base, const char *guest_uuid, struct err 
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(err, "open %s", path);
-	if (file_lock(fd) == -EBUSY)
+	rc = file_lock(fd);
+	if (rc == -EBUSY)
 		return err_set(err, ERR_REFUSED, -EBUSY,
 			       "guest %s's dirty pages are being tracked already, by a migration "
 			       "or by dirty-rate; wait until that has ended", guest_uuid);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "lock %s: %s", path, strerror(-rc));
 	lock->fd = steal_fd(&fd);
 	return 0;
 }

@@ -12,7 +12,10 @@
 struct tracking;
 
 struct tracking_ops {
-	/* -EBUSY with ERR_REFUSED when somebody else tracks that guest. Harmless when we do. */
+	/*
+	 * -EBUSY with ERR_REFUSED when somebody else tracks that guest, for which it blocks up to a
+	 * second; -errno when nobody can tell. Harmless when we do.
+	 */
 	int (*claim)(struct tracking *tracking, const char *guest_uuid, struct err *err);
 };
 

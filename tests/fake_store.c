@@ -136,10 +136,17 @@ static void tree_remove(struct tree *tree, const char *path)
 
 /* ---- the operations ---- */
 
+static void be_asked(struct fake_store *self)
+{
+	if (self->peer.asked && !self->in_peer)
+		self->peer.asked(&self->store, self->peer.data);
+}
+
 static char *fake_read(struct store *store, const char *path)
 {
 	struct node *node = tree_find(&fake(store)->tree, path);
 
+	be_asked(fake(store));
 	if (!node) {
 		errno = ENOENT;
 		return NULL;
@@ -164,6 +171,7 @@ static char **fake_directory(struct store *store, const char *path, unsigned *co
 	size_t names = 0, bytes = 0;
 	char **list, *text;
 
+	be_asked(fake(store));
 	if (!tree_find(tree, path)) {
 		errno = ENOENT;
 		return NULL;
@@ -192,6 +200,7 @@ static char **fake_directory(struct store *store, const char *path, unsigned *co
 /* Whether one more change may be made. */
 static int spend_change(struct fake_store *self)
 {
+	be_asked(self);
 	if (self->changes_left == 0 && !self->in_peer)
 		return -self->change_error;
 	if (self->changes_left > 0)
@@ -246,6 +255,7 @@ static int fake_begin(struct store *store)
 {
 	struct fake_store *self = fake(store);
 
+	be_asked(self);
 	assert(!self->in_transaction);
 	tree_copy(&self->before, &self->tree);
 	self->in_transaction = true;
@@ -257,6 +267,7 @@ static int fake_end(struct store *store, bool abandon)
 	struct fake_store *self = fake(store);
 	bool conflict = !abandon && self->conflicts > 0;
 
+	be_asked(self);
 	assert(self->in_transaction);
 	self->in_transaction = false;
 	if (abandon || conflict)
@@ -274,6 +285,7 @@ static int fake_end(struct store *store, bool abandon)
 
 static int fake_introduce(struct store *store, uint32_t domid, uint64_t gfn, uint32_t port)
 {
+	be_asked(fake(store));
 	fake(store)->introduced = domid;
 	fake(store)->introduced_gfn = gfn;
 	fake(store)->introduced_port = port;
@@ -282,6 +294,7 @@ static int fake_introduce(struct store *store, uint32_t domid, uint64_t gfn, uin
 
 static int fake_resume(struct store *store, uint32_t domid)
 {
+	be_asked(fake(store));
 	fake(store)->resumed = domid;
 	return 0;
 }

@@ -43,11 +43,13 @@ void fake_store_conflict(struct store *store, unsigned count);
 void fake_store_fail_after(struct store *store, int count, int error);
 
 /*
- * Somebody else at the store, a backend or a guest. `wrote` is called after each write (not of its
- * own) with path and value, `conflicted` after a transaction met a conflict. Either may be NULL,
- * and may read and write the store.
+ * Somebody else at the store, a backend or a guest. `asked` is called before whatever is read or
+ * changed, `wrote` after each write with path and value (neither for its own), `conflicted` after a
+ * transaction met a conflict. Each may be NULL; `wrote` and `conflicted` may read and write the
+ * store.
  */
 struct fake_store_peer {
+	void (*asked)(struct store *store, void *data);
 	void (*wrote)(struct store *store, const char *path, const char *value, void *data);
 	void (*conflicted)(struct store *store, void *data);
 	void *data;

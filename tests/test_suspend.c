@@ -274,6 +274,27 @@ static void a_resume_cut_short_by_a_crash_is_completed(void **state)
 	assert_int_equal(fake_store_resumed(f->store), 7);
 }
 
+static void has_resumed(struct store *store, void *data)
+{
+	const struct fixture *f = data;
+
+	(void)store;
+	assert_int_equal(f->xen.resumes, 1);
+}
+
+static void a_suspended_guest_goes_on_before_xenstored_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_store_peer peer = { .asked = has_resumed, .data = f };
+
+	fake_hypervisor_shut_down(&f->xen, 7, SHUTDOWN_suspend);
+	fake_store_peer(f->store, &peer);
+
+	assert_int_equal(run_resume(f), 0);
+
+	assert_int_equal(fake_store_resumed(f->store), 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +313,7 @@ int main(void)
 		TEST(a_guest_that_suspended_unasked_is_not_asked_again),
 		TEST(a_crashed_guest_is_not_resumed),
 		TEST(a_resume_cut_short_by_a_crash_is_completed),
+		TEST(a_suspended_guest_goes_on_before_xenstored_is_asked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "file_lock.h"
 #include "lease_area.h"
+
+#define TURN_MS 3000 /* less than a worker waits for its child, so that the reason is heard */
 
 /* Past the page cache: what another host wrote, and what is still there when this one is not. */
 static int open_storage(const char *path, int flags)
@@ -108,19 +110,6 @@ static int put(const struct arbiter_setup *setup, enum outcome outcome)
 	       LEASE_SECTOR_BYTES ? 0 : -errno;
 }
 
-/* Workers of this host take turns. */
-static int put_in_turn(const struct arbiter_setup *setup, enum outcome outcome)
-{
-	char path[CONFIG_PATH_MAX + 16];
-	CLEANUP_FD int lock = -1;
-
-	snprintf(path, sizeof(path), "%s/lease.lock", setup->config->state_dir);
-	lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return -errno;
-	return put(setup, outcome);
-}
-
 /* ---- either, with the reason ---- */
 
 static int say_why(const struct arbiter_setup *setup, int rc, struct err *err)
@@ -132,6 +121,29 @@ static int say_why(const struct arbiter_setup *setup, int rc, struct err *err)
 			       "the lease %s is on storage without O_DIRECT: hosts would read what "
 			       "they remember and not what is there", path);
 	return err_set(err, ERR_FAILED, rc, "the lease %s: %s", path, strerror(-rc));
+}
+
+/* Workers of this host take turns; it is ours until *turn is closed. */
+static int take_turn(const struct arbiter_setup *setup, int *turn, struct err *err)
+{
+	char path[CONFIG_PATH_MAX + 16];
+	CLEANUP_FD int fd = -1;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/lease.lock", setup->config->state_dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_errno(err, "open %s", path);
+	rc = file_lock_until(fd, setup->clock, clock_after_ms(setup->clock, TURN_MS));
+	if (rc == -EBUSY)
+		return err_set(err, ERR_FAILED, -EBUSY,
+			       "the lease %s: another worker of this host has been at it for %d s; "
+			       "see whether that storage answers, and who has %s open",
+			       setup->config->arbiter_lease, TURN_MS / 1000, path);
+	if (rc < 0)
+		return err_set(err, ERR_FAILED, rc, "lock %s: %s", path, strerror(-rc));
+	*turn = steal_fd(&fd);
+	return 0;
 }
 
 int lease_find(const struct arbiter_setup *setup, struct lease_entry *entry, struct err *err)
@@ -147,7 +159,11 @@ int lease_find(const struct arbiter_setup *setup, struct lease_entry *entry, str
 
 int lease_put(const struct arbiter_setup *setup, enum outcome outcome, struct err *err)
 {
-	int rc = put_in_turn(setup, outcome);
+	CLEANUP_FD int turn = -1;
+	int rc = take_turn(setup, &turn, err);
 
+	if (rc < 0)
+		return rc;
+	rc = put(setup, outcome);
 	return rc < 0 ? say_why(setup, rc, err) : 0;
 }

@@ -20,7 +20,10 @@ struct lease_entry {
 /* What another host, on the other side of this job, has put down. */
 int lease_find(const struct arbiter_setup *setup, struct lease_entry *entry, struct err *err);
 
-/* Puts this host's down, over what it had of this job. */
+/*
+ * Puts this host's down, over what it had of this job. -EBUSY when another worker of this host has
+ * been putting its own down for three seconds.
+ */
 int lease_put(const struct arbiter_setup *setup, enum outcome outcome, struct err *err);
 
 #endif

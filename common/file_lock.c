@@ -4,21 +4,22 @@
 #include <errno.h>
 #include <sys/file.h>
 
-#include "clock.h"
-
 #define PATIENCE_MS 1000 /* from fork() to execve() it is milliseconds */
 #define TRY_EVERY_US 5000
 
-int file_lock(int fd)
+int file_lock_until(int fd, const struct clock *clock, uint64_t deadline_us)
 {
-	uint64_t deadline_us = clock_after_ms(&clock_system, PATIENCE_MS);
-
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK)
 			return -errno;
-		if (clock_now_us(&clock_system) >= deadline_us)
+		if (clock_now_us(clock) >= deadline_us)
 			return -EBUSY;
-		clock_sleep_us(&clock_system, TRY_EVERY_US);
+		clock_sleep_us(clock, TRY_EVERY_US);
 	}
 	return 0;
+}
+
+int file_lock(int fd)
+{
+	return file_lock_until(fd, &clock_system, clock_after_ms(&clock_system, PATIENCE_MS));
 }

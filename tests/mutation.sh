@@ -9,6 +9,9 @@ top=${top_srcdir:?is the source folder}
 build=${top_builddir:?is the build folder}
 place=$(mktemp -d) || exit 1
 trap 'rm -rf "$place"' EXIT
+# Who fails, or is killed, may leave its folder.
+export TMPDIR=$place/tmp
+mkdir "$TMPDIR" || exit 1
 jobs=${MUTATION_JOBS:-2}
 
 # Who comes to a mutant first has found it.

@@ -17,13 +17,16 @@
 #include <cmocka.h>
 
 #include "cleanup.h"
+#include "scratch.h"
+
+#define FOLDER_MAX 128
 
 static int set_up(void **state)
 {
-	char *folder = strdup("/tmp/xenferry-journal-XXXXXX");
+	char *folder = malloc(FOLDER_MAX);
 
 	assert_non_null(folder);
-	assert_non_null(mkdtemp(folder));
+	scratch_make(folder, FOLDER_MAX, "test_journal");
 	*state = folder;
 	return 0;
 }
@@ -32,7 +35,7 @@ static int tear_down(void **state)
 {
 	static const char *const names[] = { "journal", "guest" };
 	char *folder = *state;
-	char path[64];
+	char path[FOLDER_MAX + 16];
 
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
@@ -110,7 +113,7 @@ static void a_torn_last_line_is_ignored(void **state)
 	static const struct journal_entry entries[] = { { .event = JOURNAL_STEP, .row = 2 } };
 	static const char torn[] = "{\"time\":1.0,\"event\":\"taken\",\"row\":9,\"text\":\"\"}";
 	struct journal_state read;
-	char path[64];
+	char path[FOLDER_MAX + 16];
 	CLEANUP_FD int fd = -1;
 
 	write_events(*state, entries, 1);
@@ -129,7 +132,7 @@ static void the_line_after_a_torn_one_is_read(void **state)
 	static const struct journal_entry never[] = { { .event = JOURNAL_NEVER } };
 	static const char torn[] = "{\"time\":1.0,\"event\":\"taken\",\"row\":9,\"text\":\"\"}";
 	struct journal_state read;
-	char path[64];
+	char path[FOLDER_MAX + 16];
 	CLEANUP_FD int fd = -1;
 
 	write_events(*state, entries, 1);

@@ -16,13 +16,14 @@
 #include "peer.h"
 #include "recover.h"
 #include "runner.h"
+#include "scratch.h"
 
 #define JOB_UUID "0b7c6ba6-3f5c-4a3d-9a5b-1b1d0e8f6a11"
 
 struct scene {
 	struct fake_migration fake;
 	struct peer_file peer;
-	char folder[64], path[128];
+	char folder[128], path[160];
 	struct err err;
 	unsigned fail_times; /* 0: always */
 };
@@ -53,8 +54,7 @@ static int set_up(void **state)
 	struct scene *scene = calloc(1, sizeof(*scene));
 
 	assert_non_null(scene);
-	snprintf(scene->folder, sizeof(scene->folder), "/tmp/test_steps_file.XX" "XXXX");
-	assert_non_null(mkdtemp(scene->folder));
+	scratch_make(scene->folder, sizeof(scene->folder), "test_steps_file");
 	snprintf(scene->path, sizeof(scene->path), "%s/g1", scene->folder);
 	*state = scene;
 	return 0;

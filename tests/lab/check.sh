@@ -11,6 +11,7 @@ set -euo pipefail
 
 passed=0
 failed=0
+explained=0 # those of the failed after which the hosts' logs were shown
 
 skip() {
 	echo "SKIP - check-lab: $*"
@@ -403,7 +404,8 @@ check_bench() {
 bench_into() { lab_bench --json --simulated > "$1"; }
 
 finish() {
-	[ "$failed" -eq 0 ] || (lab_logs) || true
+	[ "$failed" -eq "$explained" ] || (lab_logs) || true
+	explained=$failed
 	[ -n "${LAB_KEEP:-}" ] || lab_down
 }
 

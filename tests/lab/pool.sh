@@ -70,7 +70,6 @@ check_evacuation() {
 	check "evacuation: who went when is drawn" \
 		prints A '<svg' xenferry host-evacuate-timeline format=svg
 	close_tcp
-	lab_down
 }
 
 # ---- xl, with us in ssh's place -----------------------------------------------------------------
@@ -112,7 +111,6 @@ check_service() {
 	check "service: xl migrate, by our transport, to B" transport B
 	check_arrival "service, transport" A B
 	close_tcp
-	lab_down
 }
 
 # ---- plain xl's migration, and its files --------------------------------------------------------
@@ -206,7 +204,6 @@ check_xl() {
 	scene "files" B
 	check_xl_files
 	close_tcp
-	lab_down
 }
 
 # ---- a cluster ----------------------------------------------------------------------------------
@@ -317,7 +314,6 @@ check_cluster() {
 	check_standby
 	check_reset source B A
 	check_reset target A B
-	lab_down
 }
 
 # ---- all ----------------------------------------------------------------------------------------
@@ -331,7 +327,10 @@ check_pool() {
 	require_lab
 	name_images
 	trap finish EXIT
-	for part in ${2:-evacuation service xl cluster}; do "check_$part" "$1"; done
+	for part in ${2:-evacuation service xl cluster}; do
+		"check_$part" "$1"
+		finish # the next one's lab is another
+	done
 	echo "$passed passed, $failed failed"
 	[ "$failed" -eq 0 ]
 }

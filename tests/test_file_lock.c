@@ -20,6 +20,7 @@
 struct fixture {
 	char path[64];
 	int fd, other; /* two that were opened apart: each has locks of its own */
+	pid_t child; /* 0: there is none */
 };
 
 static int set_up(void **state)
@@ -39,6 +40,10 @@ static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
 
+	if (fixture->child > 0) {
+		kill(fixture->child, SIGKILL);
+		waitpid(fixture->child, NULL, 0);
+	}
 	unlink(fixture->path);
 	if (fixture->fd >= 0)
 		close(fixture->fd);
@@ -69,25 +74,16 @@ static pid_t make_child(void)
 	_exit(1);
 }
 
-static void end_child(pid_t child)
-{
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-}
-
 static void a_lock_that_a_child_has_until_it_is_another_program_is_waited_for(void **state)
 {
 	struct fixture *fixture = *state;
-	pid_t child;
 
 	assert_int_equal(file_lock(fixture->fd), 0);
-	child = make_child();
+	fixture->child = make_child();
 	close(fixture->fd); /* as if killed */
 	fixture->fd = -1;
 
 	assert_int_equal(file_lock(fixture->other), 0);
-
-	end_child(child);
 }
 
 static void what_cannot_be_locked_is_told_at_once(void **state)

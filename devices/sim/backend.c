@@ -221,7 +221,7 @@ static void probe(struct backends *backends, struct backend *backend)
 	struct err err = { .code = ERR_NONE };
 	uint32_t cost_ms = costs_number(sim_host_folder(backends->host), "device_probe_ms");
 
-	clock_sleep_us(backends->clock, cost_ms * UINT64_C(1000)); /* all others wait, as in Linux */
+	clock_sleep_us(backends->clock, cost_ms * UINT64_C(1000)); /* and all others wait */
 	backends->list[backends->count++] = backend;
 	backend_sys_write(backend, "nodename", backend->path + strlen("/local/domain/0/"));
 	if (backend->kind->probe(backend, &err)) {

@@ -65,6 +65,15 @@ struck() {
 	on "$1" sh -c '! test -e "$XENFERRY_SIM/fault"'
 }
 
+# costs HOST NAME=NUMBER...: what steps cost there from now on, see devices/sim/costs.h.
+costs() {
+	# shellcheck disable=SC2016 # the host's
+	on "$1" sh -c 'for cost; do
+		sed -i "/^${cost%%=*}=/d" "$XENFERRY_SIM/costs"
+		echo "$cost" >>"$XENFERRY_SIM/costs"
+	done' costs "${@:2}"
+}
+
 # ---- migrations ---------------------------------------------------------------------------------
 
 # move FROM TO NAME [PARAMETER...]: silent, as any success.

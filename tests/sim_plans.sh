@@ -61,8 +61,7 @@ own_plan() {
 
 hosts_up --memory-mib 512
 for host in A B; do # so that drivers are met while they are at it
-	# shellcheck disable=SC2016 # the host's
-	on $host sh -c 'sed -i "s/^device_probe_ms=.*/device_probe_ms=50/" "$XENFERRY_SIM/costs"'
+	costs $host device_probe_ms=50
 done
 check 'a guest starts' guest_up A 1 64 1 2
 moves=0

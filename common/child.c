@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 
@@ -16,52 +17,56 @@
 
 /* ---- starting ---- */
 
-/* A process group of its own, so that it can be killed whole, and no signal blocked or ignored. */
-static int set_attributes(posix_spawnattr_t *attributes)
+/*
+ * Nothing to read; what it says, on either channel, goes into the pipe. A process group of its own,
+ * so that it can be killed whole, and no signal blocked or ignored. It dies with its parent: who
+ * takes over what a killed worker has begun must not have its scripts at work behind it. Returns
+ * when it cannot be run, with errno. Calls what is allowed after fork() alone.
+ */
+static int become(char *const arguments[], char *const environment[], int output_fd, pid_t parent)
 {
 	static const int defaults[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD, SIGQUIT };
-	sigset_t none, handled;
-	int r;
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	sigset_t none;
 
-	sigemptyset(&none);
-	sigemptyset(&handled);
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-		sigaddset(&handled, defaults[i]);
-	r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-							 POSIX_SPAWN_SETSIGDEF);
-	r = r ? r : posix_spawnattr_setpgroup(attributes, 0);
-	r = r ? r : posix_spawnattr_setsigmask(attributes, &none);
-	return r ? r : posix_spawnattr_setsigdefault(attributes, &handled);
+		(void)signal(defaults[i], SIG_DFL);
+	sigemptyset(&none);
+	if (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || null_fd < 0 ||
+	    dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
+	    dup2(output_fd, STDERR_FILENO) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		return errno;
+	if (getppid() != parent) /* it died before it could take us with it */
+		return ESRCH;
+	execve(arguments[0], arguments, environment);
+	return errno;
 }
 
-/* Nothing to read; what it says, on either channel, goes into the pipe. */
-static int set_files(posix_spawn_file_actions_t *files, int output_fd)
-{
-	int r = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	r = r ? r : posix_spawn_file_actions_adddup2(files, output_fd, STDOUT_FILENO);
-	return r ? r : posix_spawn_file_actions_adddup2(files, output_fd, STDERR_FILENO);
-}
-
-/* posix_spawn() with the above: 0 or a positive errno, as it. */
+/* As posix_spawn(), which knows no PR_SET_PDEATHSIG: 0, or a positive errno, also of execve(). */
 static int spawn(pid_t *pid, char *const arguments[], char *const environment[], int output_fd)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int r = posix_spawn_file_actions_init(&files);
+	CLEANUP_FD int read_fd = -1, write_fd = -1;
+	pid_t parent = getpid();
+	int ends[2], r = 0;
+	ssize_t size;
 
-	if (r)
-		return r;
-	r = posix_spawnattr_init(&attributes);
-	if (r) {
-		posix_spawn_file_actions_destroy(&files);
-		return r;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return errno;
+	read_fd = ends[0];
+	write_fd = ends[1];
+	*pid = fork();
+	if (*pid < 0)
+		return errno;
+	if (*pid == 0) {
+		r = become(arguments, environment, output_fd, parent);
+		_exit(write(write_fd, &r, sizeof(r)) == sizeof(r) ? 126 : 127);
 	}
-	r = set_files(&files, output_fd);
-	r = r ? r : set_attributes(&attributes);
-	r = r ? r : posix_spawn(pid, arguments[0], &files, &attributes, arguments, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
+	close(steal_fd(&write_fd)); /* then the pipe ends when the program has begun */
+	do
+		size = read(read_fd, &r, sizeof(r));
+	while (size < 0 && errno == EINTR);
+	if (r != 0)
+		(void)waitpid(*pid, NULL, 0);
 	return r;
 }
 

@@ -31,7 +31,8 @@ struct child {
 
 /*
  * Starts `arguments[0]`, a path, with `environment`: nothing to read, no signal blocked or ignored,
- * its output in a pipe. 0 or -errno, which `child->rc` has as well.
+ * its output in a pipe. It is killed when this thread dies, what it has started is not. Blocks
+ * until the program has begun. 0 or -errno, which `child->rc` has as well.
  */
 int child_start(struct child *child, char *const arguments[], char *const environment[]);
 

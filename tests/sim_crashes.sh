@@ -105,6 +105,33 @@ dies_under_way() {
 	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
 }
 
+# dies_in_script WHERE PLAN SCRIPT WORD COST: the worker, while that script runs, which COST makes
+# last; those of the recovery take no time.
+dies_in_script() {
+	wanted in-script || return 0
+	local host what="$2: the worker on the $1 dies while $3 $4 runs" uuid
+
+	host=$(side "$1")
+	costs "$host" "$5=2000"
+	uuid=$(ferry "$here" vm-migrate vm=g1 host="$there" live=true plan="$2" async=true)
+	check "$what: it takes its time" until_true 20 on "$host" pgrep -fx 'sleep 2.000'
+	costs "$host" "$5=0"
+	check "$what: it does" on "$host" pkill -9 -x xenferry-worker
+	check "$what: it is said" exits '[0-6]' . ferry "$here" migration-wait uuid="$uuid"
+	check "$what: the script has ended" until_true 10 runs_no_script "$host" "$3 $4"
+	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
+	check "$what: its VIF is on the bridge" has_vif "$here"
+	check "$what: nothing is left on $there" nothing_left "$there"
+}
+
+runs_no_script() {
+	! on "$1" pgrep -f "scripts/$2|sleep 2.000"
+}
+
+has_vif() {
+	on "$1" sh -c 'ls /sys/class/net/xenbr0/brif | grep "^vif"'
+}
+
 # file_dies VERB WORD RUNS|SAVED: the worker, when it writes WORD, of a guest that goes into a file
 # or, with vm-resume, out of it; where the guest is in the end.
 file_dies() {
@@ -188,6 +215,10 @@ for word in taken unpause-guest forget-macs announce-guest await-network release
 	dies worker target $word MOVES
 done
 dies_under_way stream target plan=handover
+dies_in_script target handover block add vbd_plug_ms
+dies_in_script target handover vif-bridge online vif_plug_ms
+dies_in_script source xenserver-5.5 block remove vbd_unplug_ms
+dies_in_script source xenserver-5.5 vif-bridge offline vif_unplug_ms
 file_dies vm-suspend finish-file RUNS
 file_dies vm-suspend taken SAVED
 dies stream source suspend-guest STAYS

@@ -236,6 +236,8 @@ int source_copy(struct migration *m, struct err *err)
 		rc = memory_open(m, m->deadline_us, &path, err);
 	if (rc < 0)
 		return rc;
+	if (m->tracking)
+		path.held_fd = m->tracking->fd;
 	policy_init(&m->policy, &steering->policy, steering->downtime_limit_ms,
 		    &m->settings.costs);
 	m->policy.limited = steering->limit.bytes_per_s > 0 && !steering->limit.last_pass_too;

@@ -15,12 +15,12 @@
 
 static int lock_claim(struct tracking *base, const char *guest_uuid, struct err *err)
 {
-	struct tracking_lock *lock = (struct tracking_lock *)base;
+	const struct tracking_lock *lock = (const struct tracking_lock *)base;
 	char path[TRACKING_PATH_MAX];
 	CLEANUP_FD int fd = -1;
 	int rc;
 
-	if (lock->fd >= 0)
+	if (base->fd >= 0)
 		return 0;
 	snprintf(path, sizeof(path), "%s/tracking", lock->config->state_dir);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -36,7 +36,7 @@ static int lock_claim(struct tracking *base, const char *guest_uuid, struct err 
 			       "or by dirty-rate; wait until that has ended", guest_uuid);
 	if (rc < 0)
 		return err_set(err, ERR_FAILED, rc, "lock %s: %s", path, strerror(-rc));
-	lock->fd = steal_fd(&fd);
+	base->fd = steal_fd(&fd);
 	return 0;
 }
 
@@ -44,12 +44,12 @@ static const struct tracking_ops lock_ops = { .claim = lock_claim };
 
 void tracking_init(struct tracking_lock *lock, const struct config *config)
 {
-	*lock = (struct tracking_lock){ { &lock_ops }, config, -1 };
+	*lock = (struct tracking_lock){ { &lock_ops, -1 }, config };
 }
 
 void tracking_fini(struct tracking_lock *lock)
 {
-	if (lock->fd >= 0)
-		close(lock->fd);
-	lock->fd = -1;
+	if (lock->tracking.fd >= 0)
+		close(lock->tracking.fd);
+	lock->tracking.fd = -1;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Who tracks a guest's dirty pages: Xen has one log-dirty mode a domain, so that two who use it
- * break each other. A lock a guest, <state>/tracking/<uuid>, that ends with its holder.
+ * break each other. A lock a guest, <state>/tracking/<uuid>, that ends with its last holder: a
+ * saving stream, which may live longer than its worker, holds it, too.
  */
 #ifndef XENFERRY_TRACKING_H
 #define XENFERRY_TRACKING_H
@@ -21,12 +22,12 @@ struct tracking_ops {
 
 struct tracking {
 	const struct tracking_ops *ops;
+	int fd; /* the lock, for as long as any copy is open; -1: nothing is claimed */
 };
 
 struct tracking_lock {
 	struct tracking tracking;
 	const struct config *config;
-	int fd; /* -1: nothing is claimed */
 };
 
 void tracking_init(struct tracking_lock *lock, const struct config *config);

@@ -95,6 +95,7 @@ struct memory_path {
 	unsigned compress; /* filtered: a codec's number or COMPRESS_AUTO (codec_choice.h) */
 	bool verify;       /* filtered: compare the guest's pages at the end */
 	unsigned numa;     /* where it is copied: enum numa (numa.h), or NUMA_NODE + a node */
+	int held_fd;       /* stays the caller's; the child has it, too, until it ends; 0: none */
 };
 
 /* How fast a saver may send. */

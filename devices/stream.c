@@ -43,11 +43,11 @@ struct stream {
 
 /* The descriptors that the child gets, all above those that it gets them as. */
 struct child_fds {
-	int control, memory[MEMORY_CHANNELS_MAX];
-	size_t count; /* of the memory connections */
+	int control, memory[MEMORY_CHANNELS_MAX + 1];
+	size_t count; /* of the memory connections, and of what is only held, after them */
 };
 
-#define CHILD_FDS_END (STREAM_MEMORY_FD + MEMORY_CHANNELS_MAX)
+#define CHILD_FDS_END (STREAM_MEMORY_FD + MEMORY_CHANNELS_MAX + 1)
 
 static int add_file_actions(posix_spawn_file_actions_t *actions, const struct child_fds *fds)
 {
@@ -121,18 +121,25 @@ static void close_memory(struct child_fds *fds)
 	fds->count = 0;
 }
 
+static int lift(int fd, struct child_fds *fds)
+{
+	int lifted = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_FDS_END);
+
+	if (lifted < 0)
+		return -errno;
+	fds->memory[fds->count++] = lifted;
+	return 0;
+}
+
 /* Copies of the connections, out of the way of the numbers that the child gets them as. */
 static int lift_memory(const struct memory_path *path, struct child_fds *fds)
 {
-	assert(path->count <= MEMORY_CHANNELS_MAX);
-	for (size_t i = 0; i < path->count; i++) {
-		int fd = fcntl(path->fds[i], F_DUPFD_CLOEXEC, CHILD_FDS_END);
+	int rc = 0;
 
-		if (fd < 0)
-			return -errno;
-		fds->memory[fds->count++] = fd;
-	}
-	return 0;
+	assert(path->count <= MEMORY_CHANNELS_MAX);
+	for (size_t i = 0; rc == 0 && i < path->count; i++)
+		rc = lift(path->fds[i], fds);
+	return rc == 0 && path->held_fd > 0 ? lift(path->held_fd, fds) : rc;
 }
 
 static int begin_over(const struct clock *clock, char *const argv[], bool saving,

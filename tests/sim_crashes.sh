@@ -105,6 +105,38 @@ dies_under_way() {
 	check "$what: nobody is at it any more on $here" until_true 10 is_idle "$here"
 }
 
+# dies_before_stream: the worker on the source, whose stream takes its time to end: until then it
+# may switch the tracking of dirty pages off, which no other migration could know.
+dies_before_stream() {
+	wanted before-stream || return 0
+	local what='the worker on the source dies, and its stream later' uuid stream
+
+	uuid=$(ferry "$here" vm-migrate vm=g1 host="$there" live=true bandwidth-mibps=4 \
+		async=true)
+	check "$what: it copies" until_true 20 copies "$uuid"
+	stream=$(on "$here" pgrep -x xenferry-stream)
+	check "$what: the stream stands still" on "$here" kill -STOP "$stream"
+	check "$what: the worker dies" on "$here" pkill -9 -x xenferry-worker
+	check "$what: it is said" exits '[0-6]' . ferry "$here" migration-wait uuid="$uuid"
+	check "$what: the guest is well on $here" is_well 1 "$here" 1 1
+	check "$what: nothing is left on $there" nothing_left "$there"
+	check "$what: no other migration begins" exits 1 'tracked already' \
+		ferry "$here" vm-migrate vm=g1 host="$there" live=true
+	check "$what: the stream goes on" on "$here" kill -CONT "$stream"
+	check "$what: nobody is at it any more" until_true 10 nothing_moves "$here"
+	check "$what: then it moves" move "$here" "$there" g1
+	check "$what: and is well on $there" is_well 1 "$there" 1 1
+	check "$what: and goes back" move "$there" "$here" g1
+}
+
+copies() {
+	(($(ferry "$here" migration-param-get uuid="$1" param-name=memory-wire-bytes) > 100000))
+}
+
+nothing_moves() {
+	! on "$1" pgrep -x xenferry-stream
+}
+
 # dies_in_script WHERE PLAN SCRIPT WORD COST: the worker, while that script runs, which COST makes
 # last; those of the recovery take no time.
 dies_in_script() {
@@ -215,6 +247,7 @@ for word in taken unpause-guest forget-macs announce-guest await-network release
 	dies worker target $word MOVES
 done
 dies_under_way stream target plan=handover
+dies_before_stream
 dies_in_script target handover block add vbd_plug_ms
 dies_in_script target handover vif-bridge online vif_plug_ms
 dies_in_script source xenserver-5.5 block remove vbd_unplug_ms

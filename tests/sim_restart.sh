@@ -60,7 +60,7 @@ both_completed() {
 	local host
 
 	for host in A B; do
-		[[ $(status_at "$host") == completed ]]
+		[[ $(status_at "$host") == completed ]] || return
 	done
 }
 

@@ -292,6 +292,19 @@ pid_t folders_worker(const struct folders *folders, const char *uuid)
 	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
+int folders_claim(const struct folders *folders, const char *uuid)
+{
+	char path[FOLDER_PATH_MAX];
+	CLEANUP_FD int fd = open(path_of(folders, "jobs", uuid, "lock", path),
+				 O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return steal_fd(&fd);
+}
+
 static int newest_first(const void *a, const void *b)
 {
 	const struct folder_entry *left = a, *right = b;

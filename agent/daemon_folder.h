@@ -72,6 +72,12 @@ bool folders_has_journal(const struct folders *folders, const char *uuid);
 /* The process that works on the job, by the lock it holds; 0 when there is none. */
 pid_t folders_worker(const struct folders *folders, const char *uuid);
 
+/*
+ * Takes a running job's lock in the place of a worker, so that none begins any more: a descriptor,
+ * which keeps it while open; -EBUSY when a worker has it, even one that has not said which; -errno.
+ */
+int folders_claim(const struct folders *folders, const char *uuid);
+
 /* A job's folder in a listing. */
 struct folder_entry {
 	char uuid[UUID_TEXT];

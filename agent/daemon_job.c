@@ -322,6 +322,21 @@ void job_recover_now(struct daemon_job *job)
 }
 
 /*
+ * A worker of a daemon that was killed may just be beginning: it is waited for. Whoever comes later
+ * finds no folder.
+ */
+static void end_what_never_began(struct daemon_job *job, const struct err *why)
+{
+	const struct folders *folders = job->jobs->setup.folders;
+	CLEANUP_FD int claim = folders_claim(folders, job->uuid);
+
+	if (claim == -EBUSY || folders_has_journal(folders, job->uuid))
+		uv_timer_start(&job->watch, on_watch, WATCH_INTERVAL_MS, WATCH_INTERVAL_MS);
+	else
+		end_job(job, why->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED, why);
+}
+
+/*
  * Nobody works on the job any more; `why`, should it have no last word of its own. What never began
  * has failed and touched nothing. What began is recovered; if that says nothing either, the guest's
  * whereabouts are not known, and that is what is said, and it is recovered again.
@@ -341,7 +356,7 @@ static void conclude(struct daemon_job *job, const struct err *why)
 		log_warning("job %s: %s", job->uuid, why->message);
 		recover(job);
 	} else if (!begun) {
-		end_job(job, why->code == ERR_CANCELLED ? STATUS_CANCELLED : STATUS_FAILED, why);
+		end_what_never_began(job, why);
 	} else {
 		(void)err_set(
 			&doubt, ERR_IN_DOUBT, -EIO,

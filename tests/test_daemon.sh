@@ -167,6 +167,18 @@ expect 'what is over has no doubt' 7 '*no doubt*over' \
 expect 'it can still be cancelled' 0 '' ferry migration-cancel uuid="$other"
 expect 'its end is seen' 3 '*cancelled*' ferry migration-wait uuid="$other"
 
+# A worker of the daemon that stopped has just begun, and not said yet who it is.
+stop_daemon
+young=77777777-0000-4000-8000-000000000001
+mkdir "$folder/state/jobs/$young"
+echo '{"vm": "young", "host": "B"}' >"$folder/state/jobs/$young/request.json"
+exec 7>"$folder/state/jobs/$young/lock"
+flock 7
+start_daemon 7>&-
+expect 'a job that somebody has just begun has not failed' 0 preparing status_of "$young"
+exec 7>&-
+expect 'one that nobody begins has' 1 '*did not say*' ferry migration-wait uuid="$young"
+
 # ---- other hosts ----
 
 expect 'a stranger gets a reason' 0 '*GET /*' probe bytes "$port"

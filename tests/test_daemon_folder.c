@@ -165,6 +165,26 @@ static void a_worker_is_known_by_its_lock(void **state)
 	assert_int_equal(folders_worker(folders, first), 0);
 }
 
+static void what_is_claimed_no_worker_begins(void **state)
+{
+	const struct folders *folders = *state;
+	char path[FOLDER_PATH_MAX];
+	int claim, lock;
+
+	assert_int_equal(folders_claim(folders, first), -ENOENT);
+	assert_int_equal(make(folders, first), 0);
+	claim = folders_claim(folders, first);
+	assert_true(claim >= 0);
+
+	snprintf(path, sizeof(path), "%s/jobs/%s/lock", folders->state, first);
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), -1);
+	close(claim);
+	assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+	assert_int_equal(folders_claim(folders, first), -EBUSY);
+	close(lock);
+}
+
 static void one_daemon_uses_a_state(void **state)
 {
 	const struct folders *folders = *state;
@@ -185,6 +205,7 @@ int main(void)
 		WITH_STATE(the_history_keeps_the_newest),
 		WITH_STATE(what_is_no_job_is_left_alone),
 		WITH_STATE(a_worker_is_known_by_its_lock),
+		WITH_STATE(what_is_claimed_no_worker_begins),
 		WITH_STATE(one_daemon_uses_a_state),
 	};
 

@@ -210,61 +210,29 @@ static void doubt_link(struct codec_choice *choice)
 
 /* ---- the choice ---- */
 
-/* The time that a byte takes on the link. */
-static double link_us(const struct codec_choice *choice, enum codec codec)
+/* The time that a byte takes: on the link or on the processor, which work side by side. */
+static double cost(const struct codec_choice *choice, enum codec codec)
 {
-	return pace_value(&choice->link) * choice->codecs[codec].ratio;
-}
-
-/* And on the processor. */
-static double processor_us(const struct codec_choice *choice, enum codec codec)
-{
+	const struct codec_measure *measure = &choice->codecs[codec];
+	double link = pace_value(&choice->link) * measure->ratio;
 	double share = pace_value(&choice->share);
-
-	return pace_value(&choice->base) +
-	       choice->codecs[codec].mean_us_per_byte * (share > 1 ? share : 1);
-}
-
-/* They work side by side. */
-static double cost_of_much(const struct codec_choice *choice, enum codec codec)
-{
-	double link = link_us(choice, codec), processor = processor_us(choice, codec);
+	double processor = pace_value(&choice->base) +
+			   measure->mean_us_per_byte * (share > 1 ? share : 1);
 
 	return link > processor ? link : processor;
 }
 
-/* They work one after the other. */
-static double cost_of_little(const struct codec_choice *choice, enum codec codec)
-{
-	return link_us(choice, codec) + processor_us(choice, codec);
-}
-
 /* The lightest of those that are about as good: with other contents it is less wrong. */
-static enum codec best(const struct codec_choice *choice,
-		       double (*cost)(const struct codec_choice *choice, enum codec codec))
-{
-	enum codec least = CODEC_NONE;
-
-	for (enum codec codec = CODEC_LZ4; codec < CODECS; codec++)
-		if (cost(choice, codec) * BETTER < cost(choice, least))
-			least = codec;
-	return least;
-}
-
 static void choose(struct codec_choice *choice)
 {
-	enum codec codec = best(choice, cost_of_much);
+	enum codec best = CODEC_NONE;
 
-	if (codec != choice->chosen)
+	for (enum codec codec = CODEC_LZ4; codec < CODECS; codec++)
+		if (cost(choice, codec) * BETTER < cost(choice, best))
+			best = codec;
+	if (best != choice->chosen)
 		forget_unfelt(choice); /* the connection may hold more now */
-	choice->chosen = codec;
-}
-
-void codec_choice_hurry(struct codec_choice *choice)
-{
-	if (choice->automatic && choice->probes > 0)
-		choice->chosen = best(choice, cost_of_little);
-	choice->automatic = false;
+	choice->chosen = best;
 }
 
 void codec_choice_sent(struct codec_choice *choice, const struct codec_frame *frame)

@@ -52,7 +52,7 @@ struct codec_frame {
 };
 
 struct codec_choice {
-	bool automatic; /* and not in a hurry */
+	bool automatic;
 	enum codec chosen;
 	struct codec_measure codecs[CODECS];
 	struct pace base;  /* to read, look at and send plain bytes, without compressing */
@@ -75,11 +75,6 @@ bool codec_choice_probes(struct codec_choice *choice);
 /* What one compressor made of `plain` bytes, in `us`, when it was measured. */
 void codec_choice_note(struct codec_choice *choice, enum codec codec, size_t plain, size_t packed,
 		       double us);
-/*
- * The guest rests, and what is left is little: it waits for the processor first and for the link
- * then. Chooses once more, by the sum of both, and for good; nothing is measured any more.
- */
-void codec_choice_hurry(struct codec_choice *choice);
 /* The frame was given to the connection. Chooses anew, for the next, when enough was measured. */
 void codec_choice_sent(struct codec_choice *choice, const struct codec_frame *frame);
 

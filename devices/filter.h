@@ -21,7 +21,7 @@ struct filter_options {
 	bool verify;        /* compare the guest's pages at the end */
 };
 
-/* In memory that both processes see. The filter writes all but what it obeys. */
+/* In memory that both processes see. The filter writes all but the limit. */
 struct filter_counters {
 	_Atomic uint64_t stream_bytes; /* of the library's stream, before the filter or after it */
 	_Atomic uint64_t wire_bytes;
@@ -31,8 +31,7 @@ struct filter_counters {
 	_Atomic uint64_t verify_us;    /* verify, source: what that took of the guest's time */
 	_Atomic uint64_t slow_channel; /* target: the one that is, from 1; 0: none */
 	_Atomic uint64_t awaited_us;   /* target: that the others waited for one, at most */
-	_Atomic uint64_t limit_bytes_per_s; /* source: obeyed from the next frame; 0: none */
-	_Atomic bool guest_rests;      /* source: obeyed likewise: it waits for what is sent */
+	_Atomic uint64_t limit_bytes_per_s; /* the source obeys it from the next frame; 0: none */
 	_Atomic bool failed;           /* for the reason that is in `err` */
 	struct err err;
 };

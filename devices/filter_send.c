@@ -165,8 +165,6 @@ static int send_pages(struct sender *sender, const uint64_t *entries, const uint
 
 	if (!payload)
 		return -EIO;
-	if (atomic_load(&sender->counters->guest_rests))
-		packer_hurry(sender->packer);
 	rc = fill_room(sender, packer_room(sender->packer, payload), pages, count, err);
 	if (rc < 0)
 		return rc;

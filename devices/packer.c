@@ -202,11 +202,6 @@ static void compress(struct packer *packer, const uint8_t *plain, size_t size, u
 	frame->size = (uint32_t)packed;
 }
 
-void packer_hurry(struct packer *packer)
-{
-	codec_choice_hurry(&packer->choice);
-}
-
 uint8_t *packer_room(struct packer *packer, uint8_t *payload)
 {
 	return packer->choice.chosen == CODEC_NONE ? payload : packer->plain;

@@ -27,9 +27,6 @@ struct packer_totals {
 struct packer *packer_new(const struct clock *clock, unsigned compress, struct sent_pages *sent);
 void packer_free(struct packer *packer);
 
-/* What comes is waited for by a guest that rests: codec_choice_hurry(). */
-void packer_hurry(struct packer *packer);
-
 /*
  * Where the next frame's pages are to be read to, FRAME_PAYLOAD_MAX bytes: `payload` itself while
  * nothing is compressed, so that they are not copied once more. Good until packer_sent().

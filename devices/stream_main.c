@@ -295,8 +295,6 @@ static int on_suspend(void *data)
 	child->iteration++; /* what is sent from here on */
 	if (ask(child, &question, 0) == 1) {
 		child->suspended = true;
-		if (child->filter)
-			atomic_store(&child->filter->counters->guest_rests, true);
 		obey(child, &child->limit);
 		return 1;
 	}

@@ -320,49 +320,6 @@ static void what_the_operator_fixed_stays(void **state)
 		assert_int_equal(chosen_at(1000, codec, &guests[0]), codec);
 }
 
-/* Of a link that is not slower than compressing by much. */
-static void of_what_a_guest_waits_for_less_is_compressed(void **state)
-{
-	static struct run run;
-	const struct world world = { USUAL, .mbit_per_s = 3000, .guest = &guests[1] };
-
-	(void)state;
-	start(&run, &world, COMPRESS_AUTO);
-	while (run.frame < 400)
-		send_frame(&run);
-	assert_int_equal(run.choice.chosen, CODEC_LZ4);
-	codec_choice_hurry(&run.choice);
-	assert_int_equal(run.choice.chosen, CODEC_NONE);
-	while (run.frame < 800) {
-		assert_false(codec_choice_probes(&run.choice));
-		send_frame(&run);
-	}
-	assert_int_equal(run.choice.chosen, CODEC_NONE);
-}
-
-/* Over a slow link it takes longer to send than to compress, and what was fixed stays. */
-static void a_guest_that_waits_changes_nothing_else(void **state)
-{
-	static struct run run;
-	const struct world world = { USUAL, .mbit_per_s = 100, .guest = &guests[1] };
-
-	(void)state;
-	for (unsigned compress = CODEC_NONE; compress <= COMPRESS_AUTO; compress++) {
-		enum codec before;
-
-		start(&run, &world, compress);
-		codec_choice_hurry(&run.choice); /* nothing was measured */
-		assert_int_equal(run.choice.chosen,
-				 compress == COMPRESS_AUTO ? CODEC_LZ4 : compress);
-		start(&run, &world, compress);
-		while (run.frame < 400)
-			send_frame(&run);
-		before = run.choice.chosen;
-		codec_choice_hurry(&run.choice);
-		assert_int_equal(run.choice.chosen, before);
-	}
-}
-
 static void a_link_that_changes_is_noticed(void **state)
 {
 	static struct run run;
@@ -406,8 +363,6 @@ int main(void)
 		cmocka_unit_test(others_on_the_processors_cost_at_most_10_percent),
 		cmocka_unit_test(the_slower_the_link_the_more_is_compressed),
 		cmocka_unit_test(what_the_operator_fixed_stays),
-		cmocka_unit_test(of_what_a_guest_waits_for_less_is_compressed),
-		cmocka_unit_test(a_guest_that_waits_changes_nothing_else),
 		cmocka_unit_test(a_link_that_changes_is_noticed),
 		cmocka_unit_test(the_words_are_none_lz4_zstd_and_auto),
 	};

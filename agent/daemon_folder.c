@@ -297,12 +297,9 @@ int folders_claim(const struct folders *folders, const char *uuid)
 	char path[FOLDER_PATH_MAX];
 	CLEANUP_FD int fd = open(path_of(folders, "jobs", uuid, "lock", path),
 				 O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? -errno : file_lock_until(fd, &clock_system, 0); /* now or not */
 
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return steal_fd(&fd);
+	return rc < 0 ? rc : steal_fd(&fd);
 }
 
 static int newest_first(const void *a, const void *b)

@@ -283,7 +283,10 @@ struct host_ops {
 	 */
 	int (*unplug)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		      struct err *err);
-	/* Destroys the domain and removes all its nodes and files. Idempotent. */
+	/*
+	 * Destroys the domain and removes all its nodes and files, and blocks for two seconds at most
+	 * until the drivers have noticed the devices that create() wrote. Idempotent.
+	 */
 	int (*destroy)(struct host *host, const struct description *guest, struct err *err);
 
 	void (*close)(struct host *host); /* frees everything; the host is gone */

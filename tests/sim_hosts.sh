@@ -28,7 +28,7 @@ ends_by() {
 	echo "$line"
 	kill -s "$1" "$host"
 	wait "$host" || true
-	until_true 20 all_gone "$world"
+	until_true 5 all_gone "$world"
 }
 
 all_gone() {
@@ -101,7 +101,7 @@ check 'unknown words are refused' exits 2 'usage' start --frobnicate
 check 'nothing of those is left' exits 0 '^A$' on A sh -c \
 	'cd /run/sim && ls -d [A-Z]'
 host_down A
-check 'the world ends with its last host' until_true 20 all_gone "$scratch/world"
+check 'the world ends with its last host' until_true 5 all_gone "$scratch/world"
 check 'a demo that is interrupted leaves nothing' interrupted_demo 'starting two'
 check 'nor in the middle of a migration' interrupted_demo 'g1 moves'
 for signal in INT TERM HUP KILL; do

@@ -9,7 +9,7 @@
 
 # log_says HOST PATTERN: what the agent and the workers there have said.
 log_says() {
-	until_true 20 on "$1" grep -qE "$2" "/run/sim/$1/log/xenferryd" && return
+	until_true 5 on "$1" grep -qE "$2" "/run/sim/$1/log/xenferryd" && return
 	on "$1" tail -n 5 "/run/sim/$1/log/xenferryd"
 	return 1
 }

@@ -15,6 +15,7 @@
 #include "fake_site.h"
 #include "fake_store.h"
 #include "plug.h"
+#include "xenbus.h"
 
 #define LONG_MS 60000 /* a deadline that no test waits for */
 #define VBD_BACKEND "/local/domain/0/backend/vbd/7/51712"
@@ -129,6 +130,35 @@ static void what_was_closed_is_plugged_under_the_resting_guest(void **state)
 	assert_serves(fixture);
 }
 
+static void notice_late(struct fake_site *fake, void *data)
+{
+	const char *online = fake_store_value(fake->site.store, VBD_BACKEND "/online");
+	bool *noticed = data;
+
+	if (fake->drivers_stuck)
+		*noticed = online && strcmp(online, "1") == 0;
+	fake->drivers_stuck = false;
+}
+
+/* Who plugged it again has died, and its driver is only about to notice. */
+static void what_is_half_plugged_again_goes_when_its_driver_has_noticed_it(void **state)
+{
+	struct fixture *fixture = *state;
+	bool noticed = false;
+
+	assert_int_equal(close_kinds(fixture, 1u << DEVICE_VBD), 0);
+	assert_int_equal(xenbus_write_backend(fixture->store, FAKE_DOMID,
+					      &fixture->guest.devices[0], &fixture->err), 0);
+	assert_value(fixture, VBD_BACKEND "/state", "1");
+	fixture->fake->drivers_stuck = true;
+	fixture->fake->on_wait = notice_late;
+	fixture->fake->data = &noticed;
+
+	assert_serves(fixture);
+
+	assert_true(noticed);
+}
+
 static void what_was_never_closed_is_left_alone(void **state)
 {
 	struct fixture *fixture = *state;
@@ -193,6 +223,7 @@ int main(void)
 		TEST(closing_takes_the_disks_and_leaves_the_vifs),
 		TEST(closing_leaves_the_guests_own_nodes_but_for_the_state),
 		TEST(what_was_closed_is_plugged_under_the_resting_guest),
+		TEST(what_is_half_plugged_again_goes_when_its_driver_has_noticed_it),
 		TEST(what_was_never_closed_is_left_alone),
 		TEST(a_half_closed_disk_is_plugged_again),
 		TEST(a_device_that_failed_to_be_plugged_again_can_be_tried_once_more),

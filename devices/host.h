@@ -284,8 +284,8 @@ struct host_ops {
 	int (*unplug)(struct host *host, const struct description *guest, uint64_t deadline_us,
 		      struct err *err);
 	/*
-	 * Destroys the domain and removes all its nodes and files, and blocks for two seconds at most
-	 * until the drivers have noticed the devices that create() wrote. Idempotent.
+	 * Destroys the domain and removes all its nodes and files. Blocks, for two seconds at most,
+	 * until drivers have noticed the devices that create() wrote. Idempotent.
 	 */
 	int (*destroy)(struct host *host, const struct description *guest, struct err *err);
 

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "clock.h"
@@ -36,21 +37,32 @@ struct filter_counters {
 	struct err err;
 };
 
+/* What the filter stands between. */
+struct filter_ends {
+	int library_fd; /* libxenguest, blocking */
+	const int *fds; /* the connections to the other side, non-blocking */
+	size_t count;   /* of them */
+	/*
+	 * Called when the last byte of a whole stream was given on; NULL: nobody waits for it. Only
+	 * then is the filter's memory given back, which takes a PV dom0 tens of milliseconds.
+	 */
+	void (*done)(int library_fd);
+};
+
 /*
- * Reads libxenguest's stream from `library_fd` (blocking) until its end, and sends it in frames
- * over the `count` connections `fds` (non-blocking). Blocks until all has left. -errno with `err`.
+ * Reads libxenguest's stream until its end, and sends it in frames. Blocks until all has left.
+ * -errno with `err`.
  */
-int filter_send(const struct clock *clock, int library_fd, const int *fds, size_t count,
+int filter_send(const struct clock *clock, const struct filter_ends *ends,
 		const struct filter_options *options, struct filter_counters *counters,
 		struct err *err);
 /*
- * The way back: hears frames and writes libxenguest's stream to `library_fd` (blocking). No page
- * that takes memory may have a pfn from `pfn_limit` on. What pages must be in the end goes to
- * `expected_fd`, a struct page_expectation each; -1: that is refused.
+ * The way back: hears frames and writes libxenguest's stream. No page that takes memory may have a
+ * pfn from `pfn_limit` on. What pages must be in the end goes to `expected_fd`, a struct
+ * page_expectation each; -1: that is refused.
  */
-int filter_receive(const struct clock *clock, int library_fd, const int *fds, size_t count,
-		   uint64_t pfn_limit, int expected_fd, struct filter_counters *counters,
-		   struct err *err);
+int filter_receive(const struct clock *clock, const struct filter_ends *ends, uint64_t pfn_limit,
+		   int expected_fd, struct filter_counters *counters, struct err *err);
 
 struct page_expectation {
 	uint64_t pfn, hash;

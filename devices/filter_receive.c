@@ -72,20 +72,21 @@ static int take_frames(struct channels *channels, struct unfilter *unfilter,
 	return rc < 0 ? rc : 0;
 }
 
-int filter_receive(const struct clock *clock, int library_fd, const int *fds, size_t count,
-		   uint64_t pfn_limit, int expected_fd, struct filter_counters *counters,
-		   struct err *err)
+int filter_receive(const struct clock *clock, const struct filter_ends *ends, uint64_t pfn_limit,
+		   int expected_fd, struct filter_counters *counters, struct err *err)
 {
-	struct receiver receiver = { library_fd, expected_fd, counters };
+	struct receiver receiver = { ends->library_fd, expected_fd, counters };
 	const struct unfilter_sink sink = { write_parts, keep_expectation, &receiver };
 	struct unfilter *unfilter = unfilter_new(pfn_limit, &sink);
 	struct channels channels;
-	int rc = channels_init(&channels, clock, fds, count, err);
+	int rc = channels_init(&channels, clock, ends->fds, ends->count, err);
 
 	if (!unfilter)
 		rc = err_set(err, ERR_FAILED, -ENOMEM, "no memory for the stream's filter");
 	if (rc == 0)
 		rc = take_frames(&channels, unfilter, counters, err);
+	if (rc == 0 && ends->done)
+		ends->done(ends->library_fd);
 	unfilter_free(unfilter);
 	channels_fini(&channels);
 	return rc;

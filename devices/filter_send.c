@@ -387,10 +387,10 @@ static int send_end(struct sender *sender, struct err *err)
 
 /* ---- the whole ---- */
 
-static int prepare(struct sender *sender, const struct clock *clock, const int *fds, size_t count,
-		   struct err *err)
+static int prepare(struct sender *sender, const struct clock *clock,
+		   const struct filter_ends *ends, struct err *err)
 {
-	int rc = channels_init(&sender->channels, clock, fds, count, err);
+	int rc = channels_init(&sender->channels, clock, ends->fds, ends->count, err);
 
 	if (rc < 0)
 		return rc;
@@ -410,7 +410,7 @@ static int prepare(struct sender *sender, const struct clock *clock, const int *
 	return 0;
 }
 
-int filter_send(const struct clock *clock, int library_fd, const int *fds, size_t count,
+int filter_send(const struct clock *clock, const struct filter_ends *ends,
 		const struct filter_options *options, struct filter_counters *counters,
 		struct err *err)
 {
@@ -419,17 +419,19 @@ int filter_send(const struct clock *clock, int library_fd, const int *fds, size_
 
 	if (!sender)
 		return err_set(err, ERR_FAILED, -ENOMEM, "no memory for the stream's filter");
-	sender->library_fd = library_fd;
+	sender->library_fd = ends->library_fd;
 	sender->options = options;
 	sender->counters = counters;
 	sender->last_pfn = UINT64_MAX;
-	rc = prepare(sender, clock, fds, count, err);
+	rc = prepare(sender, clock, ends, err);
 	if (rc == 0)
 		rc = send_bytes(sender, NULL, 0, LIBXC_IMAGE_BYTES + LIBXC_DOMAIN_BYTES, err);
 	while (rc == 0 && !sender->stream.ended)
 		rc = send_record(sender, err);
 	if (rc == 0)
 		rc = send_end(sender, err);
+	if (rc == 0 && ends->done)
+		ends->done(ends->library_fd);
 	if (sender->sent_hashes)
 		munmap(sender->sent_hashes, HASHES_MAX * sizeof(uint64_t));
 	packer_free(sender->packer);

@@ -53,10 +53,21 @@ static int make_joint(const struct stream_filter_setup *setup, struct joint *joi
 
 /* ---- in the filter's process ---- */
 
+/* The library's process reads this byte after the last of the stream's, then hangs up. */
+static void say_done(int fd)
+{
+	char byte = 1;
+
+	if (send(fd, &byte, sizeof(byte), MSG_NOSIGNAL) == 1)
+		while (recv(fd, &byte, sizeof(byte), 0) > 0)
+			continue;
+}
+
 static int run(const struct stream_filter_setup *setup, const struct joint *joint,
 	       struct err *err)
 {
 	int fds[CHANNELS_MAX];
+	const struct filter_ends ends = { joint->filter_fd, fds, setup->channels, say_done };
 
 	for (size_t i = 0; i < setup->channels; i++) {
 		int flags;
@@ -67,20 +78,9 @@ static int run(const struct stream_filter_setup *setup, const struct joint *join
 			return err_errno(err, "memory connection %zu", i + 1);
 	}
 	if (setup->sending)
-		return filter_send(&clock_system, joint->filter_fd, fds, setup->channels,
-				   &setup->options, joint->counters, err);
-	return filter_receive(&clock_system, joint->filter_fd, fds, setup->channels,
-			      setup->pfn_limit, joint->expected_fd, joint->counters, err);
-}
-
-/* The library's process reads this byte after the last of the stream's, then hangs up. */
-static void say_done(int fd)
-{
-	char byte = 1;
-
-	if (send(fd, &byte, sizeof(byte), MSG_NOSIGNAL) == 1)
-		while (recv(fd, &byte, sizeof(byte), 0) > 0)
-			continue;
+		return filter_send(&clock_system, &ends, &setup->options, joint->counters, err);
+	return filter_receive(&clock_system, &ends, setup->pfn_limit, joint->expected_fd,
+			      joint->counters, err);
 }
 
 static void be_the_filter(const struct stream_filter_setup *setup, const struct joint *joint)
@@ -93,10 +93,8 @@ static void be_the_filter(const struct stream_filter_setup *setup, const struct 
 			signal(number, SIG_DFL);
 	close(joint->library_fd);
 	close(STREAM_CONTROL_FD);
-	if (run(setup, joint, &err) == 0) {
-		say_done(joint->filter_fd);
+	if (run(setup, joint, &err) == 0)
 		_exit(0);
-	}
 	joint->counters->err = err;
 	atomic_store(&joint->counters->failed, true);
 	_exit(1);

@@ -184,6 +184,7 @@ static void make_nonblocking(const int *fds, size_t count)
 static void send_side(const struct bench *bench)
 {
 	const struct filter_options options = { bench->compress, false };
+	const struct filter_ends ends = { bench->maker[1], bench->source, bench->channels, NULL };
 	struct err err;
 
 	if (!bench->filtered) {
@@ -191,8 +192,7 @@ static void send_side(const struct bench *bench)
 		return;
 	}
 	make_nonblocking(bench->source, bench->channels);
-	if (filter_send(&clock_system, bench->maker[1], bench->source, bench->channels, &options,
-			&bench->seen->sent, &err) < 0) {
+	if (filter_send(&clock_system, &ends, &options, &bench->seen->sent, &err) < 0) {
 		fprintf(stderr, "bench_filter: %s\n", err.message);
 		_exit(1);
 	}
@@ -200,6 +200,7 @@ static void send_side(const struct bench *bench)
 
 static void receive_side(const struct bench *bench)
 {
+	const struct filter_ends ends = { bench->reader[0], bench->target, bench->channels, NULL };
 	struct err err;
 
 	if (!bench->filtered) {
@@ -207,8 +208,8 @@ static void receive_side(const struct bench *bench)
 		return;
 	}
 	make_nonblocking(bench->target, bench->channels);
-	if (filter_receive(&clock_system, bench->reader[0], bench->target, bench->channels,
-			   1ull << 28, -1, &bench->seen->received, &err) < 0) {
+	if (filter_receive(&clock_system, &ends, 1ull << 28, -1, &bench->seen->received,
+			   &err) < 0) {
 		fprintf(stderr, "bench_filter: %s\n", err.message);
 		_exit(1);
 	}

@@ -70,23 +70,23 @@ static int send_frames(char **words)
 	struct filter_options options = { .verify = false };
 	struct filter_counters counters = { .stream_bytes = 0 };
 	const int fd = STDOUT_FILENO;
+	const struct filter_ends ends = { STDIN_FILENO, &fd, 1, NULL };
 	struct err err;
 
 	if (compress_from_text(words[0], &options.compress) < 0)
 		return 2;
-	return report(filter_send(&clock_system, STDIN_FILENO, &fd, 1, &options, &counters, &err),
-		      &err);
+	return report(filter_send(&clock_system, &ends, &options, &counters, &err), &err);
 }
 
 static int receive_frames(char **words)
 {
 	struct filter_counters counters = { .stream_bytes = 0 };
 	const int fd = STDIN_FILENO;
+	const struct filter_ends ends = { STDOUT_FILENO, &fd, 1, NULL };
 	struct err err;
 
 	(void)words;
-	return report(filter_receive(&clock_system, STDOUT_FILENO, &fd, 1, PFN_LIMIT, -1, &counters,
-				     &err), &err);
+	return report(filter_receive(&clock_system, &ends, PFN_LIMIT, -1, &counters, &err), &err);
 }
 
 static const struct {

@@ -22,9 +22,19 @@
 
 #include "channels.h"
 #include "codec_choice.h"
+#include "packer.h"
 #include "stream_maker.h"
 
 #define PFN_LIMIT 100000
+
+/* What the one who waits for the stream saw of the filter's memory, in pages. */
+struct ending {
+	unsigned calls;
+	size_t mapped_then, mapped_after;
+};
+
+/* At the source and at the target; shared. */
+static struct ending *endings;
 
 struct scene {
 	struct stream_maker stream, weeded;
@@ -84,6 +94,35 @@ static void close_channels(const int *fds, size_t count)
 		close(fds[i]);
 }
 
+static size_t mapped_pages(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	size_t pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%zu", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
+static void note_end(struct ending *ending)
+{
+	ending->calls++;
+	ending->mapped_then = mapped_pages();
+}
+
+static void note_end_at_source(int library_fd)
+{
+	assert_true(library_fd >= 0);
+	note_end(&endings[0]);
+}
+
+static void note_end_at_target(int library_fd)
+{
+	assert_true(library_fd >= 0);
+	note_end(&endings[1]);
+}
+
 /* The stream in a file that is read as libxenguest's pipe would be. */
 static int stream_file(const struct scene *scene)
 {
@@ -101,11 +140,14 @@ static pid_t begin_send(struct scene *scene)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		const struct filter_ends ends = { stream_file(scene), scene->source,
+						  scene->channels, note_end_at_source };
 		int rc;
 
 		close_channels(scene->target, scene->channels);
-		rc = filter_send(&clock_system, stream_file(scene), scene->source, scene->channels,
-				 &scene->options, scene->sent, &scene->sent->err);
+		rc = filter_send(&clock_system, &ends, &scene->options, scene->sent,
+				 &scene->sent->err);
+		endings[0].mapped_after = mapped_pages();
 		_exit(rc == 0 ? 0 : 1);
 	}
 	close_channels(scene->source, scene->channels);
@@ -114,9 +156,14 @@ static pid_t begin_send(struct scene *scene)
 
 static int receive(struct scene *scene)
 {
-	return filter_receive(&clock_system, scene->arrived, scene->target, scene->channels,
-			      PFN_LIMIT, scene->options.verify ? scene->expected : -1,
-			      scene->received, &scene->err);
+	const struct filter_ends ends = { scene->arrived, scene->target, scene->channels,
+					  note_end_at_target };
+	int rc = filter_receive(&clock_system, &ends, PFN_LIMIT,
+				scene->options.verify ? scene->expected : -1, scene->received,
+				&scene->err);
+
+	endings[1].mapped_after = mapped_pages();
+	return rc;
 }
 
 /* Returns what the receiver returned; the sender must have fared as well. */
@@ -126,6 +173,7 @@ static int go(struct scene *scene)
 	pid_t pid;
 
 	memset(scene->sent, 0, 2 * sizeof(*scene->sent));
+	memset(endings, 0, 2 * sizeof(*endings));
 	connect_channels(scene);
 	pid = begin_send(scene);
 	rc = receive(scene);
@@ -167,6 +215,20 @@ static void a_stream_comes_out_byte_for_byte_whatever_the_compressor(void **stat
 		assert_arrived(scene);
 		assert_int_equal(scene->sent->wire_bytes, scene->received->wire_bytes);
 		assert_int_equal(scene->sent->stream_bytes, scene->stream.size);
+	}
+}
+
+/* To give it back takes milliseconds of the blackout where a page's mapping is a hypercall. */
+static void who_waits_for_the_end_hears_of_it_before_memory_is_given_back(void **state)
+{
+	struct scene *scene = *state;
+
+	make_stream(&scene->stream, 3000, 3);
+	assert_int_equal(go(scene), 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(endings[i].calls, 1);
+		assert_true(endings[i].mapped_then >=
+			    endings[i].mapped_after + PACKER_CACHE_PAGES);
 	}
 }
 
@@ -410,13 +472,14 @@ static size_t record_wire(struct scene *scene, uint8_t **wire)
 static int play_wire(struct scene *scene, const uint8_t *wire, size_t size)
 {
 	int fd = memfd_create("wire", MFD_CLOEXEC), rc;
+	const struct filter_ends ends = { scene->arrived, &fd, 1, note_end_at_target };
 
 	assert_int_equal(write(fd, wire, size), size);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	assert_int_equal(ftruncate(scene->arrived, 0), 0);
 	lseek(scene->arrived, 0, SEEK_SET);
-	rc = filter_receive(&clock_system, scene->arrived, &fd, 1, PFN_LIMIT, -1, scene->received,
-			    &scene->err);
+	endings[1].calls = 0;
+	rc = filter_receive(&clock_system, &ends, PFN_LIMIT, -1, scene->received, &scene->err);
 	close(fd);
 	return rc;
 }
@@ -470,6 +533,7 @@ static void a_stream_that_is_cut_is_never_taken_for_whole(void **state)
 	size = record_wire(scene, &wire);
 	for (size_t cut = 1; cut < size; cut += cut < 500 ? 1 : 311) {
 		assert_int_equal(play_wire(scene, wire, size - cut), -ECONNRESET);
+		assert_int_equal(endings[1].calls, 0);
 		(void)arrived_prefix(scene);
 	}
 	free(wire);
@@ -501,6 +565,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_stream_comes_out_byte_for_byte_whatever_the_compressor),
+		TEST(who_waits_for_the_end_hears_of_it_before_memory_is_given_back),
 		TEST(a_stream_comes_out_in_order_over_any_number_of_channels),
 		TEST(zero_pages_cost_next_to_nothing),
 		TEST(a_page_that_has_not_changed_is_not_sent_again),
@@ -519,5 +584,9 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	endings = mmap(NULL, 2 * sizeof(*endings), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (endings == MAP_FAILED)
+		return EXIT_FAILURE;
 	return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@
 #include "tlv.h"
 
 #define CHECK_DISKS_MS 10000 /* how long a deep queue may keep us from suspending */
+/* To clean up takes a CPU that a guest which goes on, and what serves it, need first. */
+#define LEAVE_CPU_US 100000
 
 int keep_guest(struct migration *m, struct err *err)
 {
@@ -96,8 +98,10 @@ int source_resume(struct migration *m, struct err *err)
 		err->code = ERR_LOST;
 		return err_prefix(err, rc, "the guest does not resume");
 	}
-	if (m->record->suspended_us)
+	if (m->record->suspended_us) {
 		m->record->running_us = clock_now_us(m->clock);
+		clock_sleep_us(m->clock, LEAVE_CPU_US);
+	}
 	return 0;
 }
 

@@ -48,6 +48,7 @@
 #define PROGRESS_INTERVAL_US 100000
 #define PACE_MIN_US 1000 /* less is not waited for */
 #define CATCH_UP_MS 1 /* how often the filter is looked at */
+#define LEAVE_CPU_MS 150 /* in the blackout: to the dead worker's successor, and the guest */
 
 /*
  * A restorer's address space: two bitmaps of the guest's frames, twice while they grow, and beside
@@ -85,7 +86,6 @@ struct child {
 	struct stream_limit limit;
 	struct pacer pacer;
 	struct stream_filter *filter; /* NULL: the library has the connection itself */
-	bool suspended;
 	uint32_t iteration;
 	uint64_t next_progress_us;
 	struct stream_words words; /* why it failed */
@@ -100,7 +100,7 @@ struct side {
 		   struct stream_event *result);
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, suspended;
 static int dead_fd = -1; /* fails every write */
 
 /* ---- what the library says ---- */
@@ -159,7 +159,7 @@ static void show_progress(struct child *child, unsigned long done, unsigned long
 /* From now on; the last pass only when that is asked for. */
 static void obey(struct child *child, const struct stream_limit *limit)
 {
-	bool free = child->suspended && !limit->last_pass_too;
+	bool free = suspended && !limit->last_pass_too;
 	uint64_t bytes_per_s = free ? 0 : limit->bytes_per_s;
 
 	child->limit = *limit;
@@ -294,7 +294,7 @@ static int on_suspend(void *data)
 
 	child->iteration++; /* what is sent from here on */
 	if (ask(child, &question, 0) == 1) {
-		child->suspended = true;
+		suspended = 1;
 		obey(child, &child->limit);
 		return 1;
 	}
@@ -376,6 +376,8 @@ static void break_connection(int signal_number)
 		dup2(dead_fd, STREAM_MEMORY_FD);
 	/* whoever waits for the worker's answer, now or in a moment, gets none */
 	shutdown(STREAM_CONTROL_FD, SHUT_RD);
+	if (suspended)
+		(void)poll(NULL, 0, LEAVE_CPU_MS);
 	errno = saved_errno;
 }
 

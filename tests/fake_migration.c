@@ -27,7 +27,7 @@ static int enter(struct fake_migration *fake, struct err *err, const char *forma
 	va_start(args, format);
 	vsnprintf(entry, sizeof(fake->log[0]), format, args);
 	va_end(args);
-	fake->log_count++;
+	fake->log_us[fake->log_count++] = fake->clock.now_us;
 	if (fake->cancel_at && strcmp(entry, fake->cancel_at) == 0)
 		fake->clock.cancelled = true;
 	if (!fake->fail_at || fnmatch(fake->fail_at, entry, FNM_EXTMATCH) != 0)
@@ -215,11 +215,14 @@ static int host_suspend(struct host *host, const struct description *guest, uint
 			uint64_t *suspended_at_us, struct err *err)
 {
 	struct fake_migration *fake = CONTAINER(host, host);
+	int rc;
 
 	(void)guest;
 	(void)deadline_us;
-	*suspended_at_us = fake->clock.now_us;
-	return enter(fake, err, "suspend");
+	rc = enter(fake, err, "suspend");
+	if (rc == 0)
+		*suspended_at_us = fake->clock.now_us;
+	return rc;
 }
 
 static int host_close_devices(struct host *host, const struct description *guest, unsigned kinds,

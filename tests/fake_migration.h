@@ -27,6 +27,7 @@ struct fake_migration {
 	struct record_sink sink;
 
 	char log[FAKE_LOG_MAX][48];
+	uint64_t log_us[FAKE_LOG_MAX]; /* when */
 	size_t log_count;
 
 	const char *fail_at;      /* a pattern of log entries that fail, half done; NULL: none */

@@ -6,7 +6,9 @@
 #include "stream.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -283,6 +285,40 @@ static void a_guest_that_writes_arrives_page_for_page(void **state)
 	sim_memory_close(arrived);
 }
 
+/* The last of this process's children. */
+static pid_t last_child(void)
+{
+	char path[64];
+	int pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fscanf(file, "%d", &pid) == 1)
+		continue;
+	fclose(file);
+	return pid;
+}
+
+/* As the worker's death would tell it; its successor lets the guest go on meanwhile. */
+static void a_saver_whose_guest_rests_leaves_the_cpu_to_others_before_it_ends(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t begun_us;
+
+	await_guest(scene, PAGES_MAX);
+	begin(scene);
+	copy(scene);
+	assert_true(scene->event.ok);
+	stream_stop(&scene->restorer);
+	begun_us = clock_now_us(&clock_system);
+	assert_int_equal(kill(last_child(), SIGTERM), 0);
+	stream_stop(&scene->saver);
+
+	assert_true(clock_now_us(&clock_system) - begun_us >= 140000);
+}
+
 static void the_first_iteration_walks_all_the_holes_of_a_pvh_guest(void **state)
 {
 	struct scene *scene = *state;
@@ -535,6 +571,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_that_writes_arrives_page_for_page),
+		TEST(a_saver_whose_guest_rests_leaves_the_cpu_to_others_before_it_ends),
 		TEST(the_first_iteration_walks_all_the_holes_of_a_pvh_guest),
 		TEST(what_is_dirty_after_an_iteration_is_told),
 		TEST(a_limit_holds_the_copy_up_and_can_be_lifted),

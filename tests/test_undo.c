@@ -76,6 +76,31 @@ static void devices_that_have_gone_with_their_guest_are_not_waited_for(void **st
 	fake_migration_fini(&fake);
 }
 
+/* How long nothing was done after the guest went on. */
+static uint64_t pause_after_resume_us(const char *fail_at)
+{
+	struct fake_migration fake;
+	struct err err = { ERR_NONE, "" };
+	size_t resumed;
+	uint64_t us;
+
+	fake_migration_init(&fake, SIDE_SOURCE, "handover");
+	fake.fail_at = fail_at;
+	assert_true(plan_run(&fake.migration, 0, &err) < 0);
+	resumed = fake_index(&fake, "resume");
+	assert_true(resumed + 1 < fake.log_count);
+	us = fake.log_us[resumed + 1] - fake.log_us[resumed];
+	fake_migration_fini(&fake);
+	return us;
+}
+
+static void a_guest_that_goes_on_has_the_cpu_before_what_is_left_to_undo(void **state)
+{
+	(void)state;
+	assert_true(pause_after_resume_us("hear SP2") >= 100000);
+	assert_int_equal(pause_after_resume_us("suspend"), 0); /* it never stood still */
+}
+
 /* A target that has taken the guest cannot give it back by saying so. */
 static void an_abort_after_taken_does_not_let_the_source_resume(void **state)
 {
@@ -134,6 +159,7 @@ int main(void)
 		cmocka_unit_test(
 			a_source_whose_devices_do_not_come_back_tells_people_and_goes_on_trying),
 		cmocka_unit_test(devices_that_have_gone_with_their_guest_are_not_waited_for),
+		cmocka_unit_test(a_guest_that_goes_on_has_the_cpu_before_what_is_left_to_undo),
 		cmocka_unit_test(an_abort_after_taken_does_not_let_the_source_resume),
 		cmocka_unit_test(
 			a_target_that_can_write_neither_taken_nor_never_leaves_all_to_recovery),

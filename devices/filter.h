@@ -44,7 +44,7 @@ struct filter_ends {
 	size_t count;   /* of them */
 	/*
 	 * Called when the last byte of a whole stream was given on; NULL: nobody waits for it. Only
-	 * then is the filter's memory given back, which takes a PV dom0 tens of milliseconds.
+	 * then is the filter's memory given back, which a PV dom0 does through the hypervisor.
 	 */
 	void (*done)(int library_fd);
 };
